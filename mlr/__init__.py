@@ -1,6 +1,6 @@
 """mlr: the laboratory for output heads and losses.
 
-In a PyTorch program of your own: `from mlr import GradientProbe, Objective, heads, losses`.
+In a PyTorch program of your own: `from mlr import GradientProbe, Objective, check, heads, losses`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mlr.analysis.check import check
     from mlr.loop.probe import GradientProbe
     from mlr.objectives.objective import Objective
 
 # the packages are found without help
 __getattr__ = lazy_exports(
     __name__,
-    {"GradientProbe": "mlr.loop.probe", "Objective": "mlr.objectives.objective"},
+    {
+        "GradientProbe": "mlr.loop.probe",
+        "Objective": "mlr.objectives.objective",
+        "check": "mlr.analysis.check",
+    },
 )
 
-__all__ = ["GradientProbe", "Objective"]
+__all__ = ["GradientProbe", "Objective", "check"]

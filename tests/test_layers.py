@@ -18,6 +18,7 @@ LAYERS = [
     {"objectives"},
     {"probes", "records"},
     {"training", "loop"},
+    {"diagnosis"},
     {"analysis", "figures"},
     {"app"},
     {"plugins", "__main__", "interval", "watch"},

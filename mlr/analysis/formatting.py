@@ -69,16 +69,6 @@ def _exponent(value: float) -> int:
     return floor(log10(abs(value)))
 
 
-def approx_percent(share: float) -> str:
-    """Write a share for a sentence, as `68 %`; never 0 % or 100 % unless it is exactly that."""
-    size = 100 * share
-    if 0 < size < 0.05:
-        return "under 0.1 %"
-    if 99 < size < 100:
-        return f"{min(size, 99.9):.1f} %"
-    return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"
-
-
 def significant(values: Iterable[float]) -> list[float]:
     """Round numbers for the charts of a page to four significant digits."""
     return [float(f"{value:.4g}") for value in values]

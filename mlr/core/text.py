@@ -1,4 +1,4 @@
-"""Control characters in text for the terminal."""
+"""Text for the terminal: control characters, and shares in words."""
 
 import unicodedata
 
@@ -17,3 +17,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(ascii(one)[1:-1] if is_unseen(one) else one for one in text)
+
+
+def approx_percent(share: float) -> str:
+    """Write a share for a sentence, as `68 %`; never 0 % or 100 % unless it is exactly that."""
+    size = 100 * share
+    if 0 < size < 0.05:
+        return "under 0.1 %"
+    if 99 < size < 100:
+        return f"{min(size, 99.9):.1f} %"
+    return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +21,7 @@ from torch.optim import Optimizer
 from mlr.core.checks import InputError, known, users_stacklevel, whole
 from mlr.heads import Head
 from mlr.loop.batch import Batch
+from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
@@ -27,6 +31,8 @@ from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
 
 NOTHING: frozenset[str] = frozenset()
+NOTED = 8
+"""Watched batches after which the folder holds the evidence, so that a crash leaves it."""
 
 
 class GradientProbe:
@@ -111,6 +117,7 @@ class GradientProbe:
         if not self._optimizers:
             raise InputError("optimizer=[] must hold at least one optimizer.")
         self._hooks = ModelHooks(model, self.settings)
+        self._observer = Observer(model, self._optimizers, self._accumulate)
         sink = self._sink(model, folder, writer)
         self._recording = Recording(sink, self.settings, self._head, self._hooks)
         self._pending: WatchedStep | None = None
@@ -126,20 +133,31 @@ class GradientProbe:
             )
         ]
 
+        self._at_exit = partial(_at_exit, weakref.ref(self))
+        atexit.register(self._at_exit)
+
     def watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
-        """Measure a batch, before its backward pass; do nothing on steps where nothing is due.
+        """Measure a batch, before its backward pass; only count it on steps where nothing is due.
 
         Args:
             logits: z (B, …, K) from which the loss was computed. Further axes are of further
                 examples, as the words of a text.
             targets: class numbers (B, …), or one-hot, probabilities or numbers (B, …, K).
-            loss: the loss () of the batch, neither scaled nor divided, for `loss/train`.
+            loss: the loss () of the batch, neither scaled nor divided, for `loss/train` and for
+                the diagnosis.
 
         Raises:
             InputError: the shapes do not fit, or the logits have no graph.
         """
-        if not self._due or self._closed or not torch.is_grad_enabled():
+        if self._closed or not torch.is_grad_enabled():
             return
+        looked = self._observer.watch(logits, targets, loss)
+        if looked and self._observer.calls > NOTED:
+            self._note()
+        if not self._due:
+            return
+        if loss is not None and loss.grad_fn is None:
+            return  # nothing can be measured, and the diagnosis tells
         if not logits.requires_grad:
             raise InputError(
                 "probe.watch was given logits without a graph; give those that the loss is "
@@ -161,6 +179,7 @@ class GradientProbe:
 
     def flush(self) -> None:
         """Measure the steps so far, and write them."""
+        self._observer.targets.count()
         self._recording.flush()
 
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
@@ -187,12 +206,18 @@ class GradientProbe:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self._at_exit)
         for handle in self._handles:
             handle.remove()
         self._hooks.arm(NOTHING)
         self._finish_step()
         self._pending = None
+        self._observer.close()
+        self._note()
         self._recording.close(status, reason, metrics or {})
+
+    def _note(self) -> None:
+        self._recording.note(self._observer.evidence().encode())
 
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
@@ -213,6 +238,8 @@ class GradientProbe:
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+        if optimizer is self._optimizers[0]:
+            self._observer.before_step()
         if not self._due and self._pending is None:
             return  # as on most steps, which must cost nothing
         if optimizer is self._optimizers[0]:
@@ -229,6 +256,7 @@ class GradientProbe:
             self._pending.statistics |= found
         if optimizer is not self._optimizers[0]:
             return
+        self._observer.after_step()
         if self._pending is not None:
             self._pending.updated = True
         elif self._due:
@@ -276,3 +304,10 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
+
+
+def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:
+    """Close a probe that the program left open."""
+    left = probe()
+    if left is not None:
+        left.__exit__(None, getattr(sys, "last_value", None), None)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,6 +134,12 @@ class Recording:
         if measured is not None:
             with self._stopped_by_disk():
                 self._record(self.stack, measured, np.array([[float(rate)] for rate in rates]))
+
+    def note(self, program: Mapping[str, Any]) -> None:
+        """Record the evidence on the program so far."""
+        if not self.broken:
+            with self._stopped_by_disk():
+                self.sink.note(program)
 
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
         """Record the rest, and the end."""

@@ -41,6 +41,10 @@ class FolderSink:
             )
         self.recorder.flush()
 
+    def note(self, program: Mapping[str, Any]) -> None:
+        """Write the evidence on the program into status.json."""
+        self.folder.write_status(sync=False, program=program)
+
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
         """Record the end of the run with its final numbers."""
         if self.recorder is None:
@@ -93,6 +97,9 @@ class WriterSink:
                 global_step=int(block.steps[place]),
                 walltime=float(block.times[place]),
             )
+
+    def note(self, program: Mapping[str, Any]) -> None:
+        """Do nothing: a board has no place for the evidence."""
 
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
         """Write the final numbers that are new, and flush the writer."""

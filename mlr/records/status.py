@@ -30,6 +30,7 @@ from typing import Any
 
 from mlr.core.checks import DataError
 from mlr.records.checksums import Checksum
+from mlr.records.evidence import is_evidence
 
 FORMAT = 3
 FORMATS = (2, 3)
@@ -178,6 +179,7 @@ class RunStatus(Mapping[str, Any]):
     device: str | None = _entry(_is_text)  # as torch names it
     data: str | None = _entry(_is_text)  # fingerprint of the dataset
     anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)  # over the training data
+    program: Mapping[str, Any] | None = _entry(is_evidence)  # of a loop of a user's own
     # the update that would have made the parameters infinite or NaN
     refused: Mapping[str, Any] | None = _entry(lambda found: isinstance(found, dict))
     # by name; None while it is running

@@ -15,7 +15,8 @@ EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", PAGE
 
 def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(EXAMPLES["own_loop.py"] + EXAMPLES["own_loop_amp.py"], {})
+    names = ("own_loop.py", "own_loop_check.py", "own_loop_amp.py")
+    exec("".join(EXAMPLES[name] for name in names), {})
     mine, amp = (table(tmp_path / "runs" / name) for name in ("mine", "amp"))
     assert mine[0]["step"] == 0
     assert len(mine) > 50

@@ -5,6 +5,6 @@
 
 from mlr.analysis.explain.command import print_diagnosis
 from mlr.analysis.explain.diagnose import RULES, explain, findings
-from mlr.analysis.explain.findings import Diagnosis, Finding
+from mlr.diagnosis.findings import Diagnosis, Finding
 
 __all__ = ["RULES", "Diagnosis", "Finding", "explain", "findings", "print_diagnosis"]

@@ -11,13 +11,14 @@ from statistics import fmean
 from rich.console import Console
 from rich.text import Text
 
-from mlr.analysis.explain.diagnose import explain
+from mlr.analysis.explain.diagnose import explain, page
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import OR, Diagnosis, sentence
-from mlr.analysis.formatting import OUTPUTS, approx_percent, output_texts
+from mlr.analysis.formatting import OUTPUTS, output_texts
 from mlr.analysis.grouping import collected, seed_groups
 from mlr.core import commandline, console
 from mlr.core.streams import write_utf8
+from mlr.core.text import approx_percent
+from mlr.diagnosis.findings import OR, Diagnosis, sentence
 from mlr.records.reading import Recorded, left_out, read_runs
 from mlr.records.status import FINISHED
 
@@ -65,16 +66,28 @@ def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagno
         title.append(f"  {one.cell}" if one.cell else "", style="bold")
         title.append(f"  in {one.count}" if one.total > 1 else "", style="dim")
         out.print(title, soft_wrap=True)
-        console.print_lines(out, f"  {one.sentence}")
-        console.print_lines(out, f"  {'evidence':<10}{one.evidence}", style="dim")
-        hints = remedies(runs, one).items()
-        console.print_lines(out, *(f"  {name:<10}{hint}" for name, hint in hints))
+        _, said, evidence, *hints = written(runs, one)
+        console.print_lines(out, said)
+        console.print_lines(out, evidence, style="dim")
+        console.print_lines(out, *hints)
     if len(found) > SCREENFUL:
         out.print(f"… and {len(found) - SCREENFUL} more; all of them by --json")
 
 
+def written(runs: Sequence[Recorded], one: Diagnosis) -> list[str]:
+    """Write a diagnosis in lines: rule, sentence, evidence, and what to do."""
+    lines = [one.rule, f"  {one.sentence}", f"  {'evidence':<10}{one.evidence}"]
+    return lines + [f"  {name:<10}{hint}" for name, hint in remedies(runs, one).items()]
+
+
 def remedies(runs: Sequence[Recorded], one: Diagnosis) -> dict[str, str]:
-    """Return what to `try`, and for a single run the line to `paste`, as far as there are any."""
+    """Return what to `try`, and for a single run the line to `paste`, as far as there are any.
+
+    Of a program of a user's own, the code to `write`, how sure it is, and the page that tells more.
+    """
+    if any(run.entries.get("program") for run in runs):
+        hints = {"write": one.remedy, "sure": "certain" if one.certain else "likely"}
+        return {name: hint for name, hint in (hints | {"page": page(one.rule)}).items() if hint}
     line = command(runs[0], one.remedy) if len(runs) == 1 else None
     return {name: hint for name, hint in (("try", one.remedy), ("paste", line)) if hint}
 
@@ -161,6 +174,9 @@ def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
 
 def reassurance(runs: Sequence[Recorded]) -> str:
     """Write one sentence on runs without a fault, or without final numbers."""
+    programs = [facts for facts in map(Facts, runs) if facts.own]
+    if programs and len(programs) == len(runs):
+        return _of_programs(programs)
     judged = [Facts(run) for run in runs if run.status in FINISHED and run.metrics]
     if not judged:
         states = ", ".join(sorted({run.status for run in runs}))
@@ -181,6 +197,24 @@ def reassurance(runs: Sequence[Recorded]) -> str:
     known = [approx_percent(value) for value in sorted(filter(isfinite, right))]
     between = f"; accuracy/test from {known[0]} to {known[-1]}" if known else ""
     return f"No fault found in {len(judged)} runs{between}."
+
+
+def _of_programs(every: Sequence[Facts]) -> str:
+    """Write one sentence on programs of a user's own without a fault."""
+    if len(every) > 1:
+        return f"No fault found in {len(every)} programs."
+    program, wrong = every[0].program, every[0].wrong
+    looked = f"{len(program.looks)} of {program.evidence.calls:,} batches were looked at"
+    if not program.losses:
+        return f"No fault found, but no loss was given to probe.watch; {looked}."
+    course = f"loss from {program.first.loss:.3g} to {program.late_loss:.3g}"
+    known = program.constant == program.constant
+    of_constant = f" (of the best constant {program.constant:.3g})" if known else ""
+    # a threshold of 0 is that of logits
+    logits = program.is_loss("ce", "nll") or "bce_logits" in program.forms
+    right = f", {approx_percent(1 - wrong)} right" if logits and wrong == wrong else ""
+    over = ", means over the last quarter" if program.evidence.updates else ""
+    return f"No fault found: {course}{of_constant}{right}{over}; {looked}."
 
 
 def _of_one(facts: Facts) -> str:

@@ -6,7 +6,6 @@ from math import inf, nan
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlr.analysis.explain.facts import Facts
 
@@ -20,7 +19,7 @@ def peak(facts: Facts) -> float:
     if len(losses) < FEWEST:
         return nan
     calm = np.median(np.stack([losses[:-2], losses[1:-1], losses[2:]]), axis=0)
-    first = np.fmax(facts.anatomy("start", "loss"), facts.constant)
+    first = np.fmax(facts.start_loss, facts.constant)
     base = float(first) if first > 0 else float(losses[0])
     return float(calm.max()) / base if base > 0 else nan
 
@@ -83,21 +82,6 @@ def fall(facts: Facts) -> Fall:
     late = (middle - last) / early if early > 0 else inf if middle > last else nan
     steady = float((np.diff(losses) < 0).mean())
     return Fall(tag, steady, float(late), float((first - last) / first))
-
-
-def layer_share(facts: Facts) -> NDArray[np.float64]:
-    """Compute the first layer's gradient norm as a share of the output layer's, per step (P,).
-
-    Empty for a model of one layer; NaN if the output layer has no gradient.
-    """
-    layers = facts.layers
-    if len(layers) < 2:
-        return np.zeros(0)
-    first, last = (facts.values(f"grad_norm/{name}") for name in (layers[0], layers[-1]))
-    if len(first) != len(last):
-        return np.zeros(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((last > 0) & np.isfinite(last) & np.isfinite(first), first / last, nan)
 
 
 def held_out_lead(facts: Facts) -> float:

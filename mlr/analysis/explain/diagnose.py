@@ -12,7 +12,7 @@ from math import isfinite, nan
 from typing import Any
 
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import OR, Diagnosis, Finding, sentence
+from mlr.analysis.explain.in_code import in_code
 from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
@@ -24,11 +24,17 @@ from mlr.analysis.explain.rules_output import (
 )
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.analysis.grouping import SeedGroup, collected, seed_groups
+from mlr.diagnosis import data_weights as data
+from mlr.diagnosis import loop_order as loop
+from mlr.diagnosis import output_loss as output
+from mlr.diagnosis.findings import OR, Diagnosis, Finding, sentence
 from mlr.records.identity import identity
 from mlr.records.reading import Recorded
 from mlr.records.settings import leaves, parse_value
 from mlr.records.status import FINISHED
 
+Rule = Callable[[Any], Finding | None]
+"""Of the facts of a run, or of a program."""
 RULES = {
     rule.__name__: rule
     for rule in (
@@ -40,6 +46,40 @@ RULES = {
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
 saturates outputs, which keep a class from being learned. A clipped unit without gradient stays
 without it at any rate."""
+PROGRAM_RULES: Mapping[str, Rule] = {
+    rule.__name__: rule
+    for rule in (
+        *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
+        *(loop.wrong_parameters, loop.unregistered_layers, loop.zero_grad_misplaced),
+        *(loop.step_missing, output.softmax_over_one_unit, output.softmax_over_batch),
+        *(output.shapes_broadcast, output.softmax_twice, output.softmax_before_cross_entropy),
+        *(output.sigmoid_twice, output.sigmoid_before_bce_with_logits, output.relu_output),
+        *(output.bounded_logits, output.nll_without_log_softmax, output.kl_without_log),
+        *(output.labels_out_of_range, output.targets_out_of_range, output.probabilities_expected),
+        *(output.output_out_of_range, output.softmax_for_several_labels),
+        *(output.classes_as_numbers, output.clamped_output),
+        *(loop.loss_maximised, loop.momentum_too_high, loop.zero_grad_missing),
+        *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
+        *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
+        *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
+        *(loop.zero_gradient_function, not_finite, loop.gradients_clipped_away),
+        *(loop.loss_too_small, loop.decay_too_strong, loop.dropout_too_strong),
+        *(loop.rate_decays_too_soon, data.inputs_unscaled, data.targets_unscaled),
+        *(data.start_too_large, loop.rate_too_low, clipped_dead, lr_too_high, data.dead_relus),
+        *(saturated, data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates),
+        *(lr_too_low, data.no_activation, data.constant_outputs, data.targets_shuffled),
+        *(overfitting, output.wrong_head),
+    )
+}
+"""Rules for a program of a user's own: what is certain comes first."""
+PAGE = "mlr/docs/not_learning.md"
+SECTIONS = {
+    output.__name__: "outputs-that-do-not-fit-the-loss",
+    loop.__name__: "the-loop-and-the-optimizer",
+    data.__name__: "inputs-targets-and-weights",
+}
+"""Headings of the page by the module of a rule."""
+EVERY_RULE = list(dict.fromkeys((*RULES, *PROGRAM_RULES)))
 OF_DATA = ("label_noise", "overfitting")
 """Rules that may both be reported."""
 Named = tuple[str, Finding]
@@ -51,6 +91,12 @@ LOSSES = ("loss/val", "loss/train")
 IRRELEVANT = ("probes.", "seed.", "device.")
 """Settings in which two runs to compare may differ."""
 Refutes = Callable[[str], bool]
+
+
+def page(rule: str) -> str:
+    """Return the page that tells more of a rule for programs of a user's own."""
+    section = SECTIONS.get(PROGRAM_RULES[rule].__module__) if rule in PROGRAM_RULES else None
+    return f"{PAGE}#{section}" if section else PAGE
 
 
 def findings(run: Recorded) -> dict[str, Finding]:
@@ -68,10 +114,12 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 
 def _every(facts: Facts) -> Iterator[Named]:
-    for name, rule in RULES.items():
-        one = rule(facts)
+    rules: Mapping[str, Rule] = PROGRAM_RULES if facts.own else RULES
+    for name, rule in rules.items():
+        of_training = name in RULES  # the others take the program
+        one = rule(facts if of_training else facts.program)
         if one is not None:
-            yield name, one
+            yield name, in_code(one) if facts.own and of_training else one
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
@@ -81,14 +129,22 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
     most important fault, and a remedy that some of them have tried in vain is not given again.
     """
     if len(runs) == 1:
-        (run,) = runs
-        return [
-            Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
-            for rule, one in findings(run).items()
-        ]
-    order, ended = list(RULES), [run for run in runs if run.status in FINISHED]
+        return _of_run(runs[0], findings(runs[0]))
+    order, ended = EVERY_RULE, [run for run in runs if run.status in FINISHED]
     found = [one for group in seed_groups(ended) for one in _of_group(group, ended)]
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
+
+
+def every_diagnosis(run: Recorded) -> list[Diagnosis]:
+    """Diagnose a run by all rules, also by those whose finding may be an effect of another."""
+    return _of_run(run, dict(_every(Facts(run))))
+
+
+def _of_run(run: Recorded, found: Mapping[str, Finding]) -> list[Diagnosis]:
+    return [
+        Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
+        for rule, one in found.items()
+    ]
 
 
 def _of_group(group: SeedGroup, every: Sequence[Recorded]) -> list[Diagnosis]:

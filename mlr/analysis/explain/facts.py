@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.explain import references
+from mlr.diagnosis.program import ProgramCourse, WatchedProgram
+from mlr.records.evidence import Evidence
 from mlr.records.reading import Recorded
 
 TRAILS = 0.06
@@ -38,6 +40,27 @@ class Facts:
         self.run = run
         self._like = like or run
         self.head, _, self.loss = run.pair.partition("+")
+
+    @property
+    def own(self) -> bool:
+        """True for a program of a user's own."""
+        return bool(self.run.entries.get("program"))
+
+    @cached_property
+    def program(self) -> WatchedProgram:
+        """The evidence on a program of a user's own; empty for a training of mlr."""
+        if not self.own:
+            return WatchedProgram(Evidence())
+        updates, rates = self.points("learning_rate")
+        course = ProgramCourse(
+            losses=self.values("loss/train").tolist(),
+            updates=updates.tolist(),
+            rates=rates.tolist(),
+            shares=self.layer_share.tolist(),
+            diverged=self.diverged,
+            head=self.head,
+        )
+        return WatchedProgram(Evidence.decode(self.run.entries["program"]), course)
 
     def anatomy(self, *keys: str) -> float:
         """Return a number of the final diagnostics, as in `("start", "loss")`."""
@@ -81,6 +104,11 @@ class Facts:
         return float(values[steps >= 0.75 * steps[-1]].mean()) if len(steps) else nan
 
     @property
+    def start_loss(self) -> float:
+        """Loss before the first update: of all examples, or of the first batch; NaN if unknown."""
+        return self.program.first.loss if self.own else self.anatomy("start", "loss")
+
+    @property
     def wrong(self) -> float:
         """Share of training examples that are predicted wrongly at the end; NaN if unknown."""
         own = self.anatomy("wrong")
@@ -103,6 +131,21 @@ class Facts:
         series = self.run.series
         norms = [tag for tag in series.tags if tag.startswith("grad_norm/")] if series else []
         return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
+
+    @property
+    def layer_share(self) -> Row:
+        """First layer's gradient norm as a share of the output layer's, per step (P,).
+
+        Empty for a model of one layer; NaN if the output layer has no gradient.
+        """
+        layers = self.layers
+        if len(layers) < 2:
+            return np.zeros(0)
+        first, last = (self.values(f"grad_norm/{name}") for name in (layers[0], layers[-1]))
+        if len(first) != len(last):
+            return np.zeros(0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where((last > 0) & np.isfinite(last) & np.isfinite(first), first / last, nan)
 
     def class_name(self, k: int) -> str:
         """Name a class by its label in quotes if the data have one, else by its number."""
@@ -143,6 +186,8 @@ class Facts:
     @cached_property
     def constant(self) -> float:
         """Loss of the best constant prediction; NaN if it is not known for the pair."""
+        if self.own:
+            return self.program.constant
         return references.constant(self.head, self.loss, self.row("classes", "count"))
 
     @cached_property
@@ -153,6 +198,8 @@ class Facts:
     @property
     def unlearned(self) -> bool:
         """True if the run ends no better than a constant prediction, and that is known."""
+        if self.own:
+            return self.program.unlearned
         counts = self.row("classes", "count")
         several = (counts > 0).sum() > 1
         chance = 1 - float(counts.max() / counts.sum()) if several else nan

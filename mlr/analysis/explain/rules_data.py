@@ -8,10 +8,10 @@ import numpy as np
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
-from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_network import initial_loss, starved
 from mlr.analysis.explain.rules_output import clipped_dead, dead_class, saturated
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
+from mlr.diagnosis.findings import Finding
 
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""

@@ -6,9 +6,9 @@ import numpy as np
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_output import dead_classes
-from mlr.analysis.formatting import approx_percent
+from mlr.core.text import approx_percent
+from mlr.diagnosis.findings import Finding
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
 """Multiple of the expected loss: a linear model of unscaled digits trains well from 3, a linear
@@ -113,7 +113,7 @@ def _smaller_weights(facts: Facts) -> str:
 
 def starved(facts: Facts) -> Finding | None:
     """Find a first layer almost without gradient in a run that learned nothing."""
-    share = curve_shape.layer_share(facts)
+    share = facts.layer_share
     known = share[~np.isnan(share)]
     if not facts.unlearned or not len(known):
         return None

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
-from mlr.analysis.explain.findings import Finding
+from mlr.diagnosis.data_weights import saturated_units
+from mlr.diagnosis.findings import Finding
 
 CLIPPING = {
     "clipped_linear": "the clipped-linear unit is outside [0, 1] for them",
@@ -93,7 +94,8 @@ def saturated(facts: Facts) -> Finding | None:
     """Find wrong examples almost without gradient at a saturated head, at the end or before."""
     if facts.head in CLIPPING:
         return None
-    return _saturated_to_the_end(facts) or _saturated_for_long(facts)
+    at_the_head = _saturated_to_the_end(facts) or _saturated_for_long(facts)
+    return at_the_head or saturated_units(facts.program)
 
 
 def _saturated_to_the_end(facts: Facts) -> Finding | None:

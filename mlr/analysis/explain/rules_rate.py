@@ -8,9 +8,9 @@ import numpy as np
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_network import initial_loss
-from mlr.analysis.formatting import approx_percent
+from mlr.core.text import approx_percent
+from mlr.diagnosis.findings import Finding
 
 PEAK = 5.0
 """Multiple of the loss of a sane start: sound training stays below 2 in every batch."""
@@ -33,6 +33,8 @@ STEADY = 0.9
 """Share of validations better than the one before."""
 FAR = 0.6
 """Share of a constant prediction's loss below which a run has learned most."""
+MOVED = 1.0
+"""Path of the weights as a share of them: a program of a user's own that had every chance."""
 MOSTLY = 0.5
 """Share of wrong training examples."""
 REACHED = 0.5
@@ -52,8 +54,9 @@ def lr_too_high(facts: Facts) -> Finding | None:
     peak = curve_shape.peak(facts)
     if peak >= PEAK:
         why = "the loss rose to {peak:.3g} times its size at the start and did not settle"
-        last = f"the larger of loss/train and loss/val {ends:.3g}"
-        return _too_high(facts, why, f"loss/train {_course(facts)}; {last}", peak=peak)
+        validated = isfinite(facts.metric("loss/val"))
+        last = f"; the larger of loss/train and loss/val {ends:.3g}" if validated else ""
+        return _too_high(facts, why, f"loss/train {_course(facts)}{last}", peak=peak)
     return _leaping(facts, sane) or _ruined(facts, sane)
 
 
@@ -71,7 +74,7 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
-    share = curve_shape.layer_share(facts)
+    share = facts.layer_share
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
@@ -91,6 +94,8 @@ def _ruined(facts: Facts, sane: float) -> Finding | None:
 def lr_too_low(facts: Facts) -> Finding | None:
     """Find a loss that still falls steadily at the end, and is still high."""
     end, unknown = facts.metric("loss/train"), facts.constant != facts.constant
+    if facts.program.path > MOVED:
+        return None
     # without a constant to compare with, most examples must be wrong
     if not (end >= FAR * _sane(facts) or (unknown and facts.anatomy("wrong") >= MOSTLY)):
         return None

@@ -21,11 +21,11 @@ from mlr.analysis.compare.table import (
 from mlr.analysis.explain.command import SCREENFUL, reassurance, remedies
 from mlr.analysis.explain.diagnose import explain
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Diagnosis
 from mlr.analysis.formatting import number, percent
 from mlr.analysis.notebook import markup
 from mlr.analysis.notebook.chart import SmallCurve, chart
 from mlr.analysis.quantities import CURVES, FINALS, is_share
+from mlr.diagnosis.findings import Diagnosis
 from mlr.records.reading import Recorded
 
 SPLITS = ("train", "val", "test")

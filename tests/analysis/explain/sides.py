@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
+from mlr.diagnosis.findings import Finding
 from mlr.records.reading import Recorded
 from mlr.records.series import Series
 from tests.analysis.explain.made import changed

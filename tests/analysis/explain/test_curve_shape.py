@@ -171,7 +171,7 @@ NORMS = "curve.grad_norm/"
     ],
 )
 def test_the_first_layer_compared_with_the_last(norms, expected):
-    share = curve_shape.layer_share(facts({NORMS + name: curve for name, curve in norms.items()}))
+    share = facts({NORMS + name: curve for name, curve in norms.items()}).layer_share
     assert share == about(np.array(expected))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlr.analysis.formatting import approx_percent
+from mlr.core.text import approx_percent
 from tests.analysis.explain.made import run
 from tests.analysis.explain.sides import facts
 

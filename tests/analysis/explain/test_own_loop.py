@@ -60,7 +60,9 @@ def test_a_saturated_sigmoid(tmp_path):
     assert f"stuck/fraction {stuck:.3g}; accuracy/train {right:.3g};" in one.evidence
     assert one.evidence.endswith(LATE)
     # the command that trains it again is not mlr's
-    assert remedies(runs, one) == {"try": "loss=bce"}
+    line = "loss = F.binary_cross_entropy_with_logits(outputs, targets)"
+    page = "mlr/docs/not_learning.md"
+    assert remedies(runs, one) == {"write": line, "sure": "certain", "page": page}
 
 
 def test_a_clipped_unit(tmp_path):
@@ -74,7 +76,7 @@ def test_a_clipped_unit(tmp_path):
 def test_one_that_learns(tmp_path):
     runs = trained(tmp_path / "it", "sigmoid", bias=-10, cross_entropy=True)
     assert explain(runs) == []
-    assert reassurance(runs).startswith("No fault found, but most rules need the final")
+    assert reassurance(runs).startswith("No fault found: loss from ")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from mlr.analysis.explain.findings import sentence
 from mlr.analysis.explain.rules_output import (
     clipped_dead,
     confident_right,
@@ -14,6 +13,7 @@ from mlr.analysis.explain.rules_output import (
     no_likelihood,
     saturated,
 )
+from mlr.diagnosis.findings import sentence
 from tests.analysis.explain.sides import check, facts, on_either_side
 
 NAN = float("nan")

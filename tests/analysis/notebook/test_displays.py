@@ -17,9 +17,9 @@ from mlr.analysis import notebook
 from mlr.analysis.compare.comparison import CompareResult, Ranking
 from mlr.analysis.compare.table import print_comparison
 from mlr.analysis.explain.command import print_in_full
-from mlr.analysis.explain.findings import Diagnosis
 from mlr.analysis.notebook import ComparisonDisplay, DiagnosisDisplay, RunDisplay, markup
 from mlr.core.checks import InputError
+from mlr.diagnosis.findings import Diagnosis
 from mlr.records.reading import Recorded
 from tests.analysis.compare.test_table import COMPARISON, OTHER, RANKING, ROW
 from tests.analysis.notebook.parsed import Parsed

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlr.analysis.formatting import approx_percent
+from mlr.core.text import approx_percent
 
 OR = ", or "
 """Separator of the alternatives of a remedy."""
@@ -19,10 +19,12 @@ class Finding:
 
     template: the sentence; `{name:.3g}` stands for a number, `{name:%}` for a share.
     evidence: numbers that show the fault, with their tags.
-    remedy: overrides to add, the first choice first; alternatives after ", or ".
+    remedy: overrides to add, the first choice first, alternatives after ", or "; for a program of a
+        user's own, a line of code.
     numbers: numbers of the sentence by name; a sentence on several runs has their range.
     of_many: template for several runs if it is a different one.
     spare: further remedies in case the others have been tried in vain.
+    certain: False if the fault is only likely.
     """
 
     template: str
@@ -31,6 +33,7 @@ class Finding:
     numbers: Mapping[str, float] = field(default_factory=dict)
     of_many: str = ""
     spare: Sequence[str] = ()
+    certain: bool = True
 
     @property
     def sentence(self) -> str:
@@ -74,6 +77,11 @@ class Diagnosis:
     total: int = 1
     """number of runs in the group"""
     findings: Sequence[Finding] = ()
+
+    @property
+    def certain(self) -> bool:
+        """True if no finding is only likely."""
+        return all(one.certain for one in self.findings)
 
     @property
     def count(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlr.analysis.explain.findings import Finding, sentence
+from mlr.diagnosis.findings import Finding, sentence
 
 
 def one(share, count=3, of_many=""):

@@ -1,0 +1,410 @@
+"""Rules about the loop of a program of a user's own: its order, its graph and its optimizer."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+
+from mlr.diagnosis.findings import Finding
+from mlr.diagnosis.program import WatchedProgram
+from mlr.records.evidence import Evidence, Untrained
+
+NO_STEP = 10
+"""Batches without an update after which none will come."""
+IN_VAIN = 1e-3
+"""Share of a gradient that clipping leaves, below which nothing is left to learn by."""
+GONE = 1e-2
+"""Share of its largest size below which a rate is gone."""
+STRONGER = 1.0
+"""Size of the decay's pull as a multiple of the gradient."""
+STILL = 0.02
+"""Length of the path of the weights over all updates, as a share of them: they stay as they are."""
+DIVIDED = 0.1
+"""Factor of a loss, as a share of one over the accumulated batches, that is too small."""
+NEARLY_ALL, MUCH = 0.85, 0.5
+"""Probability of a dropout that hardly any model bears, and share of a constant's loss above which
+little is learned."""
+FEW = 100
+"""Updates that are few for any model."""
+
+
+def loss_without_graph(program: WatchedProgram) -> Finding | None:
+    """Find a loss, or outputs, that no gradient passes through."""
+    if not program.looks or any(look.attached for look in program.looks):
+        return None
+    outputs = "have a graph" if program.first.output_graph else "have none either"
+    where = "" if program.first.output_graph else " (no_grad, detach or .data in the forward pass)"
+    return Finding(
+        f"The loss has no graph{where}: its backward pass reaches no parameter, and the model "
+        "stays "
+        "as it is.",
+        f"loss.grad_fn is None in {len(program.looks)} of {len(program.looks)} batches; the "
+        "outputs "
+        f"{outputs}",
+        "loss = loss_function(model(inputs), targets)   # no .item(), .data, detach() or "
+        "torch.tensor(loss)",
+    )
+
+
+def graph_cut(program: WatchedProgram) -> Finding | None:
+    """Find parameters of the first layers that no gradient reaches."""
+    missing = program.evidence.unreached
+    if program.looks and not any(look.trains or not look.attached for look in program.looks):
+        return Finding(
+            "The loss does not depend on any parameter of the model: the graph is cut between "
+            "them.",
+            f"no parameter of {program.evidence.model} among the leaves of the loss's graph",
+            "give the loss the outputs of model(inputs) themselves, without detach(), .data or "
+            "numpy()",
+        )
+    if not (missing.count and missing.before and missing.fresh):
+        return None
+    return Finding(
+        f"No gradient reaches {_named(missing)}: the graph is cut after the first layers, which "
+        "keep "
+        "the weights that they were made with.",
+        f"{missing.count} of {program.evidence.parameters} parameters are not in the loss's graph, "
+        "and are distributed as torch's layers draw them",
+        "remove the detach(), .data, numpy() or no_grad() between the first layers and the last",
+        certain=False,
+    )
+
+
+def stale_outputs(program: WatchedProgram) -> Finding | None:
+    """Find outputs that were computed before the last update."""
+    same = program.evidence.same_outputs
+    if not same:
+        return None
+    return Finding(
+        "The outputs are those of earlier parameters: the model is not called again after an "
+        "update.",
+        f"{same:,} batches with the very outputs of before the update",
+        "outputs = model(inputs)   # within the loop",
+    )
+
+
+def wrong_loss(program: WatchedProgram) -> Finding | None:
+    """Find a loss that does not depend on the outputs."""
+    apart = program.always(lambda look: look.attached and not look.reaches and look.trains)
+    if not apart:
+        return None
+    return Finding(
+        "The loss is not computed from the outputs that probe.watch was given.",
+        f"no path from the loss to the outputs in {len(program.looks)} batches",
+        "probe.watch(outputs, targets, loss)   # with the outputs that the loss is computed from",
+        certain=False,
+    )
+
+
+def zero_grad_misplaced(program: WatchedProgram) -> Finding | None:
+    """Find gradients that are cleared between the backward pass and the update."""
+    known = [look for look in program.looks if look.after > 0 and isfinite(look.at_step)]
+    if not known or any(look.at_step > 0 for look in known):
+        return None
+    return Finding(
+        "The gradients are cleared before the optimizer reads them, so that its steps do nothing.",
+        f"norm of the gradients {known[0].after:.3g} after the backward pass, 0 at the step, in "
+        f"{len(known)} of {len(known)} batches",
+        "optimizer.zero_grad(); loss.backward(); optimizer.step()   # in this order",
+    )
+
+
+def zero_grad_missing(program: WatchedProgram) -> Finding | None:
+    """Find gradients of the update before when the next backward pass begins."""
+    known = [look for look in program.looks if look.call and isfinite(look.before)]
+    stale = [look for look in known if look.stale]
+    if not stale or any(look.before == 0 for look in known):
+        return None
+    return Finding(
+        "The gradients are never cleared: each backward pass adds to those of all former batches.",
+        f"norm of the gradients {stale[0].before:.3g} at the step, and still so when the next "
+        f"backward pass begins; {known[-1].after:.3g} after {known[-1].updates + 1:,} updates",
+        "optimizer.zero_grad()   # before loss.backward()",
+    )
+
+
+def step_missing(program: WatchedProgram) -> Finding | None:
+    """Find a loop whose optimizer makes no step."""
+    seen = program.evidence
+    enough = seen.calls >= max(NO_STEP, 2 * seen.accumulate)
+    idle = seen.unchanged.count + seen.unreached.count >= seen.parameters > 0
+    if seen.updates or not enough or not idle:
+        return None
+    return Finding(
+        "The optimizer makes no step: the parameters are those of the start.",
+        f"0 updates in {seen.calls:,} batches; all {seen.parameters} parameters are unchanged",
+        "optimizer.step()   # after loss.backward()",
+    )
+
+
+def wrong_parameters(program: WatchedProgram) -> Finding | None:
+    """Find an optimizer whose parameters are not those of the model."""
+    seen = program.evidence
+    if not (seen.strangers and seen.unowned.count):
+        return None
+    every = "none" if seen.unowned.count == seen.parameters else "not all"
+    return Finding(
+        f"The optimizer owns {every} of the model's parameters, but others that are not in the "
+        "loss: "
+        "it was made before the model, or a layer of it, was replaced.",
+        f"{seen.unowned.count} of {seen.parameters} parameters of the model are in no optimizer "
+        f"({', '.join(seen.unowned.names)}); {seen.strangers} of the optimizer's are not the "
+        "model's",
+        "optimizer = torch.optim.Adam(model.parameters())   # after the last change of the model",
+    )
+
+
+def unregistered_layers(program: WatchedProgram) -> Finding | None:
+    """Find parameters in the graph that neither model nor optimizer knows."""
+    seen = program.evidence
+    if not seen.outside or not (seen.updates or seen.preflight):
+        return None
+    return Finding(
+        "Layers take part in the loss that are no part of the model: those in a plain list or dict "
+        "are not registered, and no optimizer trains them.",
+        f"{seen.outside} parameters in the loss's graph are in neither model nor optimizer"
+        f"{_after(seen)}",
+        "self.layers = nn.ModuleList(layers)   # or nn.ModuleDict",
+    )
+
+
+def parameters_missing(program: WatchedProgram) -> Finding | None:
+    """Find trainable parameters that no optimizer owns."""
+    seen, missing = program.evidence, program.evidence.unowned
+    if not missing.count or not (seen.updates or seen.preflight) or seen.strangers:
+        return None
+    if missing.before and not missing.fresh:
+        return None  # a backbone whose head alone is trained
+    return Finding(
+        f"No optimizer owns {_named(missing)}: the parameters require a gradient, and stay as they "
+        "are.",
+        f"{missing.count} of {seen.parameters} parameters are in no optimizer{_after(seen)}",
+        "optimizer = torch.optim.Adam(model.parameters())",
+        certain=not missing.before,
+    )
+
+
+def frozen(program: WatchedProgram) -> Finding | None:
+    """Find layers that are frozen at the random weights that they were made with."""
+    seen, still = program.evidence, program.evidence.frozen
+    if not (still.count and still.fresh and (seen.updates or seen.preflight)):
+        return None
+    return Finding(
+        f"Layers are frozen at random weights: {_named(still)}.",
+        f"{still.count} parameters do not require a gradient, and are distributed as torch's "
+        "layers "
+        "draw them",
+        "for parameter in model.parameters(): parameter.requires_grad_(True)",
+        certain=False,
+    )
+
+
+def loss_maximised(program: WatchedProgram) -> Finding | None:
+    """Find a loss that the steps raise."""
+    seen = program.evidence
+    flipped = bool(program.forms) and all(form.startswith("-") for form in program.forms)
+    rate = min((rate for look in program.looks for rate in look.rates), default=1.0)
+    if seen.maximize == flipped and rate >= 0:
+        return None
+    if flipped:
+        what, mend = "it is the negative of a loss", "loss = -loss"
+        evidence = f"loss {program.first.loss:.3g}, recognised as {next(iter(program.forms))}"
+    elif seen.maximize:
+        what, mend = (
+            "maximize=True",
+            f"optimizer = torch.optim.{seen.optimizer}(model.parameters())",
+        )
+        evidence = f"{seen.optimizer} has maximize=True; loss {_course(program)}"
+    else:
+        what, mend = "the learning rate is negative", "lr=1e-3   # positive"
+        evidence = f"lr={rate:g}; loss {_course(program)}"
+    return Finding(f"The updates make the loss larger: {what}.", evidence, mend)
+
+
+def momentum_too_high(program: WatchedProgram) -> Finding | None:
+    """Find a momentum of 1 or more."""
+    momentum = program.evidence.momentum
+    if not momentum >= 1:
+        return None
+    return Finding(
+        "A momentum of {momentum:g} lets the steps grow without end: 1 or more never forgets.",
+        f"momentum={momentum:g}; loss {_course(program)}",
+        "momentum=0.9",
+        {"momentum": momentum},
+    )
+
+
+def eval_in_training(program: WatchedProgram) -> Finding | None:
+    """Find a model with dropout or batch normalisation that is trained in eval mode."""
+    seen = program.evidence
+    if not seen.modes or not seen.eval_after_train:
+        return None
+    return Finding(
+        "The model is trained in eval mode, so that dropout is off and batch normalisation uses "
+        "old "
+        "statistics: it was not set back after a validation.",
+        f"{seen.eval_after_train:,} of {seen.calls:,} batches in eval mode, after "
+        f"{seen.train_calls:,} in train mode",
+        "model.train()   # at the beginning of each epoch",
+    )
+
+
+def train_in_evaluation(program: WatchedProgram) -> Finding | None:
+    """Find a model with dropout or batch normalisation that is evaluated in train mode."""
+    seen = program.evidence
+    if not seen.modes or not seen.tested:
+        return None
+    return Finding(
+        "The model is evaluated in train mode: dropout is on, and batch normalisation learns from "
+        "the examples it is tested with.",
+        f"{seen.tested:,} calls under no_grad in train mode",
+        "model.eval()   # before the evaluation, and model.train() after it",
+        certain=False,
+    )
+
+
+def decay_too_strong(program: WatchedProgram) -> Finding | None:
+    """Find a weight decay that outweighs the gradient in a program that learns nothing."""
+    shares = [look.decay for look in program.looks[1:] if look.decay == look.decay]
+    if not program.unlearned or not shares or not np.median(shares) > STRONGER:
+        return None
+    return Finding(
+        "Weight decay pulls {share:.3g} times as strongly as the gradient, and nothing is learned.",
+        f"weight_decay · ‖w‖ / ‖g‖ {np.median(shares):.3g} (median of {len(shares)} updates); "
+        f"{program.compared}",
+        "weight_decay=1e-4   # or torch.optim.AdamW, where the rate multiplies it",
+        {"share": float(np.median(shares))},
+        certain=False,
+    )
+
+
+def gradients_clipped_away(program: WatchedProgram) -> Finding | None:
+    """Find clipping that leaves next to nothing of the gradients."""
+    known = [look for look in program.looks if look.after > 0 and look.at_step > 0]
+    shares = [look.at_step / look.after for look in known]
+    if not program.unlearned or not shares or not max(shares) < IN_VAIN:
+        return None
+    return Finding(
+        "Clipping leaves {share:.2g} of the gradients, and the steps are too small to learn by.",
+        f"norm {known[0].after:.3g} after the backward pass, {known[0].at_step:.3g} at the step; "
+        f"{program.compared}",
+        "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+        {"share": max(shares)},
+        certain=False,
+    )
+
+
+def zero_gradient_function(program: WatchedProgram) -> Finding | None:
+    """Find a step function that stops all gradients."""
+    known = [look for look in program.looks if look.after == look.after and look.reaches]
+    if not known or any(look.after > 0 or not look.flat for look in known):
+        return None
+    return Finding(
+        f"All gradients are 0, for that of {', '.join(known[0].flat)} is 0 everywhere.",
+        f"{', '.join(known[0].flat)} in the loss's graph; norm of the gradients 0 in {len(known)} "
+        "batches",
+        "leave the step function out of the training, or x + (x.round() - x).detach()",
+    )
+
+
+def loss_too_small(program: WatchedProgram) -> Finding | None:
+    """Find a loss that is divided more often than batches are accumulated."""
+    seen, known = program.evidence, [look.factor for look in program.looks if look.factor > 0]
+    if not program.unlearned or not known or not seen.calls:
+        return None
+    usual = seen.updates / seen.calls  # of a mean over accumulated batches
+    if not max(known) < DIVIDED * usual:
+        return None
+    return Finding(
+        "The loss is multiplied by {factor:.2g} before its backward pass, and the steps are too "
+        "small to learn by.",
+        f"factor {max(known):.3g}, for {1 / usual:.3g} batches an update; {program.compared}",
+        "loss.backward()   # divided by the number of accumulated batches, and no more",
+        {"factor": max(known)},
+        certain=False,
+    )
+
+
+def dropout_too_strong(program: WatchedProgram) -> Finding | None:
+    """Find a dropout that removes nearly all units of a model that learns little."""
+    share = program.evidence.dropout
+    if not share >= NEARLY_ALL or not program.late_loss >= MUCH * program.constant:
+        return None
+    return Finding(
+        "Dropout removes {share:%} of the units, and the model learns little.",
+        f"largest p of a dropout {share:.3g}; {program.compared}",
+        "nn.Dropout(0.2)",
+        {"share": share},
+        certain=False,
+    )
+
+
+def rate_decays_too_soon(program: WatchedProgram) -> Finding | None:
+    """Find a rate that is gone before half of the updates."""
+    steps, rates = np.array(program.course.updates), np.array(program.course.rates)
+    if not len(rates):
+        looks = [look for look in program.looks if look.rates]
+        steps = np.array([look.updates for look in looks])
+        rates = np.array([max(look.rates) for look in looks])
+    if len(rates) < 2 or not rates.max() > 0:
+        return None
+    gone = steps[rates < GONE * rates.max()]
+    late = gone[gone > steps[rates.argmax()]]
+    learned = program.late_loss < 0.6 * program.constant or not isfinite(program.constant)
+    if not len(late) or not late[0] < program.evidence.updates / 2 or learned:
+        return None
+    return Finding(
+        "The learning rate is gone before the model has learned: after {updates:,.0f} of "
+        f"{program.evidence.updates:,} updates it is below a hundredth of its largest.",
+        f"learning_rate {rates.max():.3g} at most, {rates[-1]:.3g} at the end; {program.compared}",
+        "scheduler.step() once an epoch, or a larger gamma",
+        {"updates": float(late[0])},
+        certain=False,
+    )
+
+
+def rate_too_low(program: WatchedProgram) -> Finding | None:
+    """Find updates that together hardly move the weights in a program that learns nothing."""
+    rates = sorted({rate for look in program.looks for rate in look.rates})
+    if program.evidence.updates and rates and rates[-1] == 0:
+        why, certain = "is 0", True
+    elif program.unlearned and 0 < program.path < STILL:
+        why, certain = "is too low, or the gradients are", False
+    else:
+        return None
+    return Finding(
+        f"The updates do not move the weights: the learning rate {why}.",
+        f"all {program.evidence.updates:,} updates move the weights by {program.path:.2g} of "
+        f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss "
+        f"{_course(program)}",
+        "lr=1e-3   # with Adam; 0.1 with SGD",
+        certain=certain,
+    )
+
+
+def too_few_updates(program: WatchedProgram) -> Finding | None:
+    """Find a program that learned nothing in a few updates."""
+    if not program.unlearned or program.evidence.updates >= FEW:
+        return None
+    return Finding(
+        "The training is short: {updates:,.0f} updates are few for any model.",
+        f"{program.evidence.updates:,} updates; {program.compared}",
+        "more epochs, or smaller batches",
+        {"updates": program.evidence.updates},
+        certain=False,
+    )
+
+
+def _named(some: Untrained) -> str:
+    more = "" if some.count <= len(some.names) else f" and {some.count - len(some.names)} more"
+    return f"{', '.join(some.names)}{more}"
+
+
+def _after(seen: Evidence) -> str:
+    return "" if seen.preflight else f", and are unchanged after {seen.updates:,} updates"
+
+
+def _course(program: WatchedProgram) -> str:
+    first, last = (program.losses[0], program.losses[-1]) if program.losses else (0.0, 0.0)
+    return f"{first:.3g} at the start, {last:.3g} at the end"

@@ -1,0 +1,462 @@
+"""Rules about outputs that do not fit the loss, in a program of a user's own.
+
+The loss's graph says which operations follow each other, the values say what they did, and the loss
+computed again says which loss it is. A finding is certain if the graph says so and the values
+agree.
+"""
+
+from __future__ import annotations
+
+from mlr.diagnosis.findings import Finding
+from mlr.diagnosis.program import OF_NUMBERS, OF_PROBABILITIES, WatchedProgram
+
+ROUNDING = 1e-3
+"""Distance from a bound or a sum that is rounding."""
+NO_LOG = 0.05
+"""|log Σ exp| of a row above which its numbers are no log-probabilities."""
+FEWEST_CLASSES, MOST_CLASSES = 3, 20
+EVEN = 0.2
+"""Least share of the rarest of the most frequent class number: counts have long tails."""
+CUT = 0.5
+"""Share of outputs at a bound of a clamp from which it is in the way."""
+DIFFERENCES = ("mse", "smooth_l1", "huber", "sub")
+RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+"""Range of the outputs of an operation."""
+LAYERS = ("layer", "add", "mean", "mul")
+"""Operations that end with any number."""
+BOUNDS = frozenset(
+    ["softmax", "log_softmax", "sigmoid", "relu", "softplus", "exp", "clamp", "tanh", "pow", "abs"]
+)
+"""Operations after which outputs are no longer those of the last layer."""
+
+
+def softmax_over_one_unit(program: WatchedProgram) -> Finding | None:
+    """Find a softmax over an axis of one unit, which is constant."""
+    one = [axis for axis in _axes(program) if axis[2] == 1 and not (axis[0] == 0 and axis[1] > 1)]
+    if not one:
+        return None
+    ce = program.has("log_softmax", "nll") or program.is_loss("ce")
+    inner = "cross_entropy takes the softmax over" if ce else "the softmax runs over"
+    constant = (
+        "the loss is 0" if ce and not program.has("softmax", *DIFFERENCES, "bce") else "it is 1"
+    )
+    return Finding(
+        f"The model has one output, and {inner} that one unit: {constant} whatever the weights "
+        "are, "
+        "so that no gradient comes.",
+        f"softmax over an axis of size 1; outputs of shape {_shape(program.first.output_shape)}, "
+        f"from {program.lowest('output_low'):.3g} to {program.highest('output_high'):.3g}",
+        "without the softmax: loss = F.binary_cross_entropy_with_logits(outputs, "
+        "targets.float().view_as(outputs))",
+    )
+
+
+def softmax_over_batch(program: WatchedProgram) -> Finding | None:
+    """Find a softmax that runs over the examples of the batch."""
+    batch = program.first.output_shape[:1]
+    over = [
+        axis
+        for axis in _axes(program)
+        if axis[0] == 0 and [axis[2]] == batch and (axis[1] > 1 or _one_a_target(program))
+    ]
+    if not over or (over[0][1] > 1 and batch == [1]):
+        return None
+    sums = f"; rows of the outputs sum to {_span(program, 'row_low', 'row_high')}"
+    known = program.first.row_low == program.first.row_low
+    return Finding(
+        "The softmax runs over the examples of the batch and not over the classes: the output of "
+        "an "
+        "example depends on its neighbours, and its own classes do not sum to 1.",
+        f"softmax over axis 0 of size {over[0][2]}, the batch{sums if known else ''}",
+        "torch.softmax(outputs, dim=1)   # or log_softmax(…, dim=1); none before cross_entropy",
+    )
+
+
+def softmax_before_cross_entropy(program: WatchedProgram) -> Finding | None:
+    """Find a softmax whose result goes through another in the loss."""
+    if not program.has("softmax", "log_softmax"):
+        if not (_opaque(program) and program.is_loss("ce") and _sums_to_one(program)):
+            return None
+        if "ce" not in program.forms:
+            return None
+        return _twice(program, "its outputs sum to 1", certain=_ends_in(program, "Softmax"))
+    return _twice(program, "softmax is followed by log_softmax", certain=True)
+
+
+def _twice(program: WatchedProgram, seen: str, certain: bool) -> Finding:
+    # e / (e + K − 1): one output 1 and all others 0
+    classes = max(2, program.outputs)
+    most = 2.718281828 / (2.718281828 + classes - 1)
+    return Finding(
+        "cross_entropy applies a softmax, and its outputs are one already: no class can get more "
+        "than {most:%}, and gradients are small.",
+        f"{seen}; rows of the outputs sum to {_span(program, 'row_low', 'row_high')}; loss "
+        f"{program.late_loss if program.evidence.updates else program.first.loss:.3g}",
+        "give cross_entropy the output of the last layer: remove the softmax from the model",
+        {"most": most},
+        certain=certain,
+    )
+
+
+def softmax_twice(program: WatchedProgram) -> Finding | None:
+    """Find a softmax of a softmax."""
+    if not program.has("softmax", "softmax"):
+        return None
+    return Finding(
+        "The output is a softmax of a softmax, so that all classes have nearly the same "
+        "probability.",
+        f"softmax is followed by softmax; outputs {_span(program, 'output_low', 'output_high')}",
+        "remove one of the two softmaxes",
+    )
+
+
+def sigmoid_before_bce_with_logits(program: WatchedProgram) -> Finding | None:
+    """Find a sigmoid before a loss on logits, which applies another."""
+    if program.has("sigmoid", "bce_logits"):
+        return _sigmoids(program, "sigmoid is followed by the loss's own", True)
+    if program.has("sigmoid", "sigmoid"):
+        return None
+    hidden = _opaque(program) and "bce_logits" in program.forms and _ends_in(program, "Sigmoid")
+    inside = program.lowest("output_low") >= 0 and program.highest("output_high") <= 1
+    return _sigmoids(program, "the model ends with Sigmoid", True) if hidden and inside else None
+
+
+def sigmoid_twice(program: WatchedProgram) -> Finding | None:
+    """Find a sigmoid of a sigmoid."""
+    if not program.has("sigmoid", "sigmoid"):
+        return None
+    return Finding(
+        "The output is a sigmoid of a sigmoid: it lies between 0.5 and 0.731, whatever the "
+        "weights.",
+        f"sigmoid is followed by sigmoid; outputs {_span(program, 'output_low', 'output_high')}",
+        "remove one of the two sigmoids",
+    )
+
+
+def _sigmoids(program: WatchedProgram, seen: str, certain: bool) -> Finding:
+    return Finding(
+        "The loss applies a sigmoid, and its outputs are one already: the probability it sees lies "
+        "between 0.5 and 0.731, so that no example is ever of class 0.",
+        f"{seen}; outputs {_span(program, 'output_low', 'output_high')}",
+        "loss = F.binary_cross_entropy(outputs, targets)   # or remove the sigmoid from the model",
+        certain=certain,
+    )
+
+
+def relu_output(program: WatchedProgram) -> Finding | None:
+    """Find a ReLU as the last operation before the loss."""
+    low, most = program.lowest("target_low"), program.highest("output_high")
+    if program.has("relu", "log_softmax", "softmax", "nll"):
+        why = (
+            "logits below 0 are lost, and a class whose unit is 0 for all examples gets no gradient"
+        )
+    elif program.has("relu", "bce_logits", "sigmoid"):
+        why = "its probability can never fall below 0.5"
+    elif program.has("relu", "bce", "log"):
+        why = "it is no probability, and its gradient is lost where it is 0"
+    elif program.has("relu", *DIFFERENCES) and low < 0:
+        why = f"targets go down to {low:.3g}"
+    elif program.has("relu", *DIFFERENCES) and program.last.output_high == 0 and most >= 0:
+        why = "it is 0 for all examples now, and has no gradient left"
+    else:
+        return None
+    return Finding(
+        f"The output is a ReLU, which cannot be negative: {why}.",
+        f"relu is followed by {', '.join(sorted(_after(program, 'relu')))}; outputs "
+        f"{_span(program, 'output_low', 'output_high')}",
+        "remove the ReLU after the last layer",
+    )
+
+
+def bounded_logits(program: WatchedProgram) -> Finding | None:
+    """Find logits that an activation bounds."""
+    for name in ("tanh", "sigmoid", "hardsigmoid", "softmax"):
+        taken = ("log_softmax", "bce_logits") if name != "softmax" else ("bce_logits",)
+        if program.has(name, *taken, *(("softmax", "sigmoid") if name != "softmax" else ())):
+            low, high = RANGES.get(name, (0.0, 1.0))
+            return Finding(
+                f"The loss expects logits, and the {name} before it bounds them to [{low:g}, "
+                f"{high:g}]: no class can become likely.",
+                f"{name} is followed by {', '.join(sorted(_after(program, name)))}; outputs "
+                f"{_span(program, 'output_low', 'output_high')}",
+                f"remove the {name} after the last layer",
+            )
+    return None
+
+
+def output_out_of_range(program: WatchedProgram) -> Finding | None:
+    """Find targets that the output's last operation cannot reach."""
+    low, high = program.lowest("target_low"), program.highest("target_high")
+    for name, (least, most) in RANGES.items():
+        if not (low < least - ROUNDING or high > most + ROUNDING):
+            continue
+        seen = program.has(name, *DIFFERENCES)
+        hidden = _opaque(program) and _ends_in(program, name.title())
+        if not (seen or hidden) or program.last.weighted or not _is_difference(program):
+            continue
+        return Finding(
+            f"The targets lie outside the range of the output: a {name} gives {least:g} to "
+            f"{most:g}, "
+            f"and targets go from {low:.3g} to {high:.3g}.",
+            f"{name} is followed by {', '.join(sorted(_after(program, name))) or 'the loss'}; "
+            "outputs "
+            f"{_span(program, 'output_low', 'output_high')}",
+            f"remove the {name} after the last layer, or scale the targets into its range",
+        )
+    return None
+
+
+def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
+    """Find a softmax for examples that have several labels."""
+    most = program.highest("target_row_high")
+    labels = program.always(lambda look: look.target_whole and look.target_low >= 0)
+    alike = program.first.target_shape == program.first.output_shape
+    if not (alike and labels and program.highest("target_high") == 1 and most > 1 + ROUNDING):
+        return None
+    soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log")
+    if not (soft or program.is_loss("ce") or {"softmax+bce"} & program.forms.keys()):
+        return None
+    return Finding(
+        "A softmax shares a probability of 1 among the classes, and examples have up to {most:.0f} "
+        "labels at once.",
+        f"targets 0 and 1 whose rows sum to {_span(program, 'target_row_low', 'target_row_high')}",
+        "loss = F.binary_cross_entropy_with_logits(outputs, targets)   # outputs without a softmax",
+        {"most": most},
+        certain=False,
+    )
+
+
+def nll_without_log_softmax(program: WatchedProgram) -> Finding | None:
+    """Find nll_loss of what are no log-probabilities."""
+    given = [one for one in program.feeds("nll") if one in (*RANGES, *LAYERS, "relu", "clamp")]
+    size = program.lowest("fed_log_sum")
+    if not given or not size > NO_LOG or "mul" in given or program.has("log_softmax", "nll"):
+        return None
+    what = "probabilities" if "softmax" in given else "raw outputs"
+    return Finding(
+        f"nll_loss expects log-probabilities and is given {what}: it falls without end, or hardly "
+        "moves, and is no likelihood.",
+        f"{given[0]} is followed by nll; |log Σ exp| of its rows is at least {size:.3g}, of "
+        "log-probabilities 0",
+        "loss = F.cross_entropy(outputs, targets)   # with the output of the last layer"
+        if "softmax" not in given
+        else "torch.log_softmax(outputs, dim=1) in place of softmax in the model",
+    )
+
+
+def kl_without_log(program: WatchedProgram) -> Finding | None:
+    """Find kl_div of probabilities in place of their logarithms."""
+    forms = {form.lstrip("-") for form in program.forms}
+    if "log_softmax+kl" in forms or not {"kl", "softmax+kl"} & forms:
+        return None
+    if "kl" in forms and not program.lowest("output_log_sum") > NO_LOG:
+        return None
+    return Finding(
+        "kl_div expects log-probabilities as its first argument, and is given something else.",
+        f"the loss is kl_div of {'the outputs' if 'kl' in forms else 'their softmax'}; |log Σ exp| "
+        f"of the outputs' rows at least {program.lowest('output_log_sum'):.3g}",
+        'loss = F.kl_div(torch.log_softmax(outputs, dim=1), targets, reduction="batchmean")',
+    )
+
+
+def probabilities_expected(program: WatchedProgram) -> Finding | None:
+    """Find a loss on probabilities that is given unbounded outputs."""
+    given = [one for one in program.feeds("bce") if one in ("layer", "tanh", "leaky_relu", "elu")]
+    logs = [one for one in program.feeds("log") if one in ("layer", "tanh", "leaky_relu", "elu")]
+    bounded = any(before in BOUNDS for before, _ in program.pairs)
+    if program.has("layer", "add", "rsub") and not bounded and program.lowest("output_low") < 0:
+        logs += ["layer"] if program.has("add", "log") or program.has("rsub", "log") else []
+    if not (given or logs):
+        return None
+    loss = "binary_cross_entropy" if given else "The logarithm"
+    return Finding(
+        f"{loss} expects probabilities, and is given the outputs of {(given or logs)[0]} as they "
+        "are.",
+        f"{(given or logs)[0]} is followed by {'bce' if given else 'log'}; outputs "
+        f"{_span(program, 'output_low', 'output_high')}",
+        "loss = F.binary_cross_entropy_with_logits(outputs, targets)"
+        if given or program.outputs == 1
+        else "loss = F.cross_entropy(outputs, targets)",
+    )
+
+
+def clamped_output(program: WatchedProgram) -> Finding | None:
+    """Find outputs that are clamped, many of them at a bound."""
+    share = program.last.output_edge
+    if not program.has("layer", "clamp") or not share >= CUT:
+        return None
+    if not program.has("clamp", "bce", "log", "rsub", *DIFFERENCES):
+        return None
+    return Finding(
+        "The outputs are clamped, and {share:%} of them are at a bound, where no gradient passes.",
+        f"clamp follows the last layer; outputs {_span(program, 'output_low', 'output_high')}, "
+        f"{share:.3g} of the last batch at the ends",
+        "torch.sigmoid(outputs) in place of clamp",
+        {"share": share},
+        certain=False,
+    )
+
+
+def classes_as_numbers(program: WatchedProgram) -> Finding | None:
+    """Find class numbers that are regressed on."""
+    counts = program.evidence.class_counts
+    several = FEWEST_CLASSES <= len(counts) <= MOST_CLASSES
+    if not several or not program.is_loss(*OF_NUMBERS) or program.outputs != 1:
+        return None
+    one = len(program.first.target_shape) == 1 or program.first.target_shape[-1] == 1
+    whole = program.always(lambda look: look.target_whole and look.target_low >= 0)
+    if not (one and whole and min(counts) >= EVEN * max(counts)):
+        return None
+    return Finding(
+        "The targets look like the numbers of {classes:d} classes, and the loss treats them as "
+        "quantities: class 2 would be twice class 1.",
+        f"targets are the whole numbers 0 to {len(counts) - 1}, "
+        f"{min(counts):,} to {max(counts):,} of each; the loss is a difference",
+        f"nn.Linear(…, {len(counts)}) as the last layer, and loss = F.cross_entropy(outputs, "
+        "targets.long().flatten())",
+        {"classes": len(counts)},
+        certain=False,
+    )
+
+
+def labels_out_of_range(program: WatchedProgram) -> Finding | None:
+    """Find labels of a cross-entropy outside [0, 1], as −1 and 1."""
+    found = _beyond(program)
+    if found is None:
+        return None
+    low, high = found
+    if not (program.always(lambda look: look.target_whole) and high <= 2):
+        return None
+    mend = "(targets + 1) / 2" if (low, high) == (-1, 1) else f"targets - {low:g}"
+    return Finding(
+        f"The labels are {low:g} and {high:g}, and binary cross-entropy expects 0 and 1: its "
+        "loss can "
+        "become negative without end.",
+        f"targets from {low:g} to {high:g}; loss {program.late_loss or program.first.loss:.3g}",
+        f"targets = {mend}",
+    )
+
+
+def targets_out_of_range(program: WatchedProgram) -> Finding | None:
+    """Find targets of a cross-entropy outside [0, 1]."""
+    found = _beyond(program)
+    if found is None:
+        return None
+    low, high = found
+    return Finding(
+        f"Binary cross-entropy expects targets in [0, 1], and they go from {low:.3g} to "
+        f"{high:.3g}.",
+        f"targets from {low:.3g} to {high:.3g}",
+        f"targets = targets / {high:g}" if low >= 0 else "scale the targets into [0, 1]",
+    )
+
+
+def _beyond(program: WatchedProgram) -> tuple[float, float] | None:
+    """Return the range of the targets of a binary cross-entropy, if it is beyond [0, 1]."""
+    fed = any(look.fed in OF_PROBABILITIES for look in program.looks)
+    recognised = any(form in program.forms for form in ("bce", "bce_logits", "sigmoid+bce"))
+    if not (fed or (recognised and not program.by_class)):
+        return None
+    which = "wanted" if fed else "target"
+    low, high = program.lowest(f"{which}_low"), program.highest(f"{which}_high")
+    return (low, high) if low < -ROUNDING or high > 1 + ROUNDING else None
+
+
+def shapes_broadcast(program: WatchedProgram) -> Finding | None:
+    """Find outputs and targets whose difference is a matrix of all with all."""
+    first = program.first
+    batch = first.output_shape[0] if first.output_shape else 0
+    count = 1
+    for size in first.output_shape:
+        count *= size
+    fed = first.fed in ("mse", "smooth_l1", "huber") and first.fed_count == batch * count
+    recognised = any(form.startswith("broadcast") for form in program.forms)
+    if batch < 2 or first.output_shape == first.target_shape or not (fed or recognised):
+        return None
+    return Finding(
+        f"Outputs of shape {_shape(first.output_shape)} and targets of shape "
+        f"{_shape(first.target_shape)} are broadcast: each output is compared with the targets of "
+        "all examples, and learns their mean.",
+        f"the loss is of {batch} × {count} differences",
+        "loss = loss_function(outputs, targets.view_as(outputs))",
+    )
+
+
+def wrong_head(program: WatchedProgram) -> Finding | None:
+    """Find a head that the probe was given for outputs that are its predictions already."""
+    head = program.course.head
+    if head == "sigmoid":
+        twice = "bce" in program.forms and program.has("sigmoid", "bce")
+    else:
+        twice = head == "softmax" and _sums_to_one(program)
+    if not twice:
+        return None
+    return Finding(
+        f'The probe was given head="{head}" and outputs that are its probabilities already: its '
+        "accuracy and gradients are those of a head that is applied twice.",
+        f"outputs {_span(program, 'output_low', 'output_high')}; the loss takes them as they are",
+        "GradientProbe(model, optimizer, folder)   # without head=",
+    )
+
+
+def log_of_softmax(program: WatchedProgram) -> Finding | None:
+    """Find the logarithm of a softmax that has underflowed."""
+    lost = program.course.diverged or any(look.loss in (float("inf"),) for look in program.looks)
+    if not (program.has("softmax", "log") and lost):
+        return None
+    return Finding(
+        "The logarithm of a softmax is infinite where the softmax underflows to 0.",
+        f"softmax is followed by log; loss {program.late_loss:.3g}",
+        "torch.log_softmax(outputs, dim=1) in place of torch.log(torch.softmax(…))",
+    )
+
+
+def _axes(program: WatchedProgram) -> list[tuple[int, int, int]]:
+    """Return axis, number of axes and size of every softmax."""
+    found = []
+    for text in dict.fromkeys(text for look in program.looks[:1] for text in look.axes):
+        parts = text.split("/")
+        if len(parts) == 3 and all(part.isdigit() for part in parts):
+            found.append((int(parts[0]), int(parts[1]), int(parts[2])))
+    return found
+
+
+def _one_a_target(program: WatchedProgram) -> bool:
+    """Tell if outputs and targets are one number an example."""
+    sizes = program.first.output_shape, program.first.target_shape
+    flat = all(len(size) == 1 or size[1:] == [1] for size in sizes)
+    return flat and program.has("softmax", "bce", *DIFFERENCES)
+
+
+def _after(program: WatchedProgram, name: str) -> set[str]:
+    return {after for before, after in program.pairs if before == name}
+
+
+def _opaque(program: WatchedProgram) -> bool:
+    """Tell if the operations of the model are hidden, as in a compiled one."""
+    return any("compiled" in before for before, _ in program.pairs)
+
+
+def _ends_in(program: WatchedProgram, layer: str) -> bool:
+    return program.evidence.last_layers[-1:] == [layer]
+
+
+def _sums_to_one(program: WatchedProgram) -> bool:
+    low, high = program.lowest("row_low"), program.highest("row_high")
+    return (
+        abs(low - 1) < ROUNDING and abs(high - 1) < ROUNDING and program.lowest("output_low") >= 0
+    )
+
+
+def _is_difference(program: WatchedProgram) -> bool:
+    fed = any(look.fed in DIFFERENCES for look in program.looks)
+    return fed or program.is_loss(*OF_NUMBERS)
+
+
+def _span(program: WatchedProgram, low: str, high: str) -> str:
+    ends = f"{program.lowest(low):.3g}", f"{program.highest(high):.3g}"
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _shape(sizes: list[int]) -> str:
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"

@@ -1,0 +1,249 @@
+"""Evidence in the autograd graph: the operations from the last layer to the loss, and the leaves.
+
+Nodes are read and never called. A path from the loss that does not come through the outputs, as
+that of an auxiliary head or of weight decay by hand, adds leaves but no operations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MOST_NODES = 50_000
+"""Nodes of a graph above which it is not read."""
+MOST_BELOW = 12
+"""Nodes between the last layer and the outputs."""
+_END = re.compile(r"Backward\d*$")
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+NAMES = {
+    **{"nll_loss": "nll", "nll_loss2d": "nll", "nll_loss_nd": "nll", "mse_loss": "mse"},
+    **{"binary_cross_entropy": "bce", "binary_cross_entropy_with_logits": "bce_logits"},
+    **{"smooth_l1_loss": "smooth_l1", "huber_loss": "huber", "addmm": "layer", "mm": "layer"},
+    **{"bmm": "layer", "baddbmm": "layer", "convolution": "layer", "embedding": "layer"},
+    **{"mkldnn_linear": "layer", "linear": "layer", "clamp_min": "clamp", "hardtanh": "clamp"},
+    **{"clamp_max": "clamp", "squeeze_multiple": "squeeze"},
+}
+"""Names of operations that differ from torch's own."""
+SHAPES = frozenset(
+    (
+        *("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "permute", "transpose"),
+        *("t", "expand", "clone", "alias", "to_copy", "slice", "select", "as_strided"),
+    )
+)
+"""Operations that change no value."""
+LINEAR = frozenset((*SHAPES, "layer", "add", "native_dropout", "accumulate_grad"))
+"""Operations of a model without any activation."""
+UNITS = frozenset(
+    (
+        *("softmax", "log_softmax", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"),
+        *("mish", "softplus", "log_sigmoid", "clamp", "exp", "log", "prelu", "hardsigmoid"),
+        "hardswish",
+    )
+)
+"""Operations on each output, or on each row of them."""
+FLAT = frozenset(("round", "floor", "ceil", "trunc", "sign"))
+"""Functions whose gradient is 0 everywhere."""
+BOUNDED = ("tanh", "sigmoid")
+"""Units that saturate at both ends."""
+LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber"])
+"""Operations that keep what they were given, and the targets."""
+
+
+@lru_cache(maxsize=512)
+def operation(kind: str) -> str:
+    """Name the operation of a node by the name of its class, as `LogSoftmaxBackward0`."""
+    name = _WORD.sub("_", _END.sub("", kind)).lower()
+    return NAMES.get(name, name)
+
+
+@dataclass
+class GraphSeen:
+    """The graph of one loss.
+
+    Attributes:
+        attached: True if the loss has a graph.
+        whole: False for a graph that is too large to read.
+        reaches: True if it comes through the outputs.
+        pairs: `before>after` of operations that follow each other from the last layer to the loss,
+            but for those that change only the shape.
+        axes: (axis, number of axes, size) of each softmax among them.
+        fed: what the loss was given and what it was compared with, of the nodes that keep them.
+        weighted: True if the loss weights its examples or classes.
+        leaves: tensors that get a gradient.
+        inputs: the tensor that a layer reads without passing a gradient on; None if unknown.
+        hidden: outputs of ReLUs.
+        layers: number of layers below the outputs.
+        bounded: outputs of hidden tanh and sigmoid, by name.
+        flat: functions in it whose gradient is 0 everywhere.
+        linear: True if there are only layers below the outputs, and what adds to them.
+    """
+
+    attached: bool
+    whole: bool = True
+    reaches: bool = False
+    pairs: list[str] = field(default_factory=list)
+    axes: list[tuple[int, int, int]] = field(default_factory=list)
+    fed: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
+    weighted: bool = False
+    leaves: list[Tensor] = field(default_factory=list)
+    inputs: Tensor | None = None
+    hidden: list[Tensor] = field(default_factory=list)
+    layers: int = 0
+    linear: bool = False
+    bounded: list[tuple[str, Tensor]] = field(default_factory=list)
+    flat: list[str] = field(default_factory=list)
+
+
+def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
+    """Read the graph of a loss before its backward pass."""
+    found = GraphSeen(attached=loss.grad_fn is not None)
+    if loss.grad_fn is None:
+        return found
+    nodes, readers = _nodes(loss.grad_fn)
+    if len(nodes) > MOST_NODES:
+        found.whole = False
+        return found
+    for node in nodes:
+        _note(node, found)
+    top = outputs.grad_fn
+    while top is not None and top not in nodes and operation(type(top).__name__) in SHAPES:
+        top = _first(top)  # a view that the loss does not use, of what it does use
+    found.reaches = top is not None and top in nodes
+    if top is not None and found.reaches:
+        path = _above(top, readers)
+        below = list(_below(top))
+        _pairs(path, below, readers, found)
+        _body(below[-1] if below else top, {*path, *below}, found)
+    return found
+
+
+def _body(top: Any, above: Container[Any], found: GraphSeen) -> None:
+    """Note the layers and hidden units below the outputs."""
+    nodes = _nodes(top)[0]
+    names = [operation(type(node).__name__) for node in nodes]
+    for node, name in zip(nodes, names, strict=True):
+        result = saved(node, "result") if name in BOUNDED and node not in above else None
+        if result is not None:
+            found.bounded.append((name, result))
+    found.layers = names.count("layer")
+    found.linear = found.layers > 0 and LINEAR.issuperset(names)
+
+
+def _nodes(top: Any) -> tuple[dict[Any, None], dict[Any, list[Any]]]:
+    """Return all nodes below the loss, and the nodes that read each of them."""
+    nodes: dict[Any, None] = {top: None}
+    readers: dict[Any, list[Any]] = {}
+    left = [top]
+    while left and len(nodes) <= MOST_NODES:
+        node = left.pop()
+        for former, _ in node.next_functions:
+            if former is not None:
+                readers.setdefault(former, []).append(node)
+                if former not in nodes:
+                    nodes[former] = None
+                    left.append(former)
+    return nodes, readers
+
+
+def _note(node: Any, found: GraphSeen) -> None:
+    kind = type(node).__name__
+    if kind == "AccumulateGrad":
+        found.leaves.append(node.variable)
+        return
+    name = operation(kind)
+    if name in FLAT and name not in found.flat:
+        found.flat.append(name)
+    if name == "relu":
+        found.hidden += [result for result in [saved(node, "result")] if result is not None]
+    elif name == "layer" and node.next_functions:
+        read = saved(node, "input", "mat1", "self")
+        place = 1 if kind.startswith("Addmm") else 0
+        passes_on = len(node.next_functions) <= place or node.next_functions[place][0] is not None
+        if read is not None and not passes_on and not read.requires_grad:
+            found.inputs = read  # the last found is the first layer's
+
+
+def _first(node: Any) -> Any:
+    return next((former for former, _ in node.next_functions if former is not None), None)
+
+
+def _above(top: Any, readers: dict[Any, list[Any]]) -> list[Any]:
+    """Return `top` and the nodes between it and the loss."""
+    path, left = {top: None}, [top]
+    while left:
+        for reader in readers.get(left.pop(), ()):
+            if reader not in path:
+                path[reader] = None
+                left.append(reader)
+    return list(path)
+
+
+def _below(top: Any) -> Iterator[Any]:
+    """Yield the chain of nodes from below `top` to the last layer."""
+    node = top
+    for _ in range(MOST_BELOW):
+        if operation(type(node).__name__) not in SHAPES | UNITS:
+            return
+        node = _first(node)
+        if node is None:
+            return
+        yield node
+
+
+def _pairs(
+    path: list[Any], below: list[Any], readers: dict[Any, list[Any]], found: GraphSeen
+) -> None:
+    here = dict.fromkeys([*below, *path])
+    for node in here:
+        name = operation(type(node).__name__)
+        if name in SHAPES:
+            continue
+        for later in _later(node, here, readers):
+            pair = f"{name}>{operation(type(later).__name__)}"
+            if pair not in found.pairs:
+                found.pairs.append(pair)
+        if name in ("softmax", "log_softmax"):
+            result = saved(node, "result")
+            if result is not None and result.dim():
+                axis = node._saved_dim
+                axis = axis - (1 << 64) if axis >= 1 << 63 else axis
+                axis %= result.dim()
+                found.axes.append((axis, result.dim(), result.shape[axis]))
+        if name in LOSSES:
+            given, wanted = saved(node, "self"), saved(node, "target")
+            if given is not None and wanted is not None:
+                found.fed.append((name, given.detach(), wanted.detach()))
+            if any(saved(node, which) is not None for which in ("weight", "pos_weight")):
+                found.weighted = True
+
+
+def _later(node: Any, here: dict[Any, None], readers: dict[Any, list[Any]]) -> list[Any]:
+    """Return the nodes that read a node, also through those that change only the shape."""
+    found, left = [], [node]
+    for one in left:
+        for reader in readers.get(one, ()):
+            if reader not in here:
+                continue
+            if operation(type(reader).__name__) in SHAPES:
+                left.append(reader)
+            else:
+                found.append(reader)
+    return found
+
+
+def saved(node: Any, *names: str) -> Tensor | None:
+    """Return the first tensor that a node keeps under one of the names; None without any."""
+    for name in names:
+        try:
+            value = getattr(node, f"_saved_{name}", None)
+        except RuntimeError:  # changed in place since, or freed
+            continue
+        if isinstance(value, torch.Tensor):
+            return value
+    return None

@@ -1,0 +1,222 @@
+"""Evidence on the parameters: who owns them, which get a gradient, which change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mlr.loop.evidence.graph import GraphSeen
+from mlr.probes.layer_hooks import tag_name, wide
+from mlr.records.evidence import Untrained
+
+ENTRIES = 64
+"""First entries of a parameter that are compared."""
+MOST_NAMES = 8
+NEAR = 0.01
+"""Distance from the end of a tanh or sigmoid at which it is saturated."""
+MOST_RELUS = 64
+SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Layers whose units are rows of their weights."""
+
+
+class ProgramParameters:
+    """ProgramParameters of a model and of its optimizers, which are watched for changes.
+
+    Attributes:
+        named: trained parameters of the model by name.
+        outside: parameters in the graph of neither model nor optimizer.
+    """
+
+    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+        self.model, self.optimizers = model, optimizers
+        self.named = {name: own for name, own in model.named_parameters() if own.requires_grad}
+        self.outside: dict[int, Tensor] = {}
+        self._first = _samples(self.named.values())
+        self._first_outside: dict[int, Tensor] = {}
+        self._fresh = {
+            name: is_fresh(part.weight)
+            for name, part in model.named_modules()
+            if isinstance(part, SYMMETRIC)
+        }
+        self._reached: set[int] = set()
+        self._read = False  # whether the leaves of any graph are known
+
+    def owned(self) -> dict[int, Tensor]:
+        """Return the parameters of the optimizers."""
+        groups = (group for one in self.optimizers for group in one.param_groups)
+        return {id(own): own for group in groups for own in group["params"]}
+
+    @torch.no_grad()
+    def look(self, graph: GraphSeen) -> None:
+        """Note the leaves of a graph, and which parameters have changed."""
+        if not (graph.attached and graph.whole):
+            return
+        self._read = True
+        self._reached |= {id(leaf) for leaf in graph.leaves}
+        mine, owned = {id(own) for own in self.model.parameters()}, self.owned()
+        known = mine | owned.keys() | self.outside.keys()
+        for leaf in graph.leaves:
+            if isinstance(leaf, nn.Parameter) and id(leaf) not in known:
+                self.outside[id(leaf)] = leaf
+                self._first_outside[id(leaf)] = _sample(leaf)
+
+    @torch.no_grad()
+    def entries(self) -> dict[str, Any]:
+        """Return the parameters that are not trained, as entries of the evidence."""
+        owned, mine = self.owned(), {id(own) for own in self.model.parameters()}
+        now = _samples(self.named.values())
+        same = [
+            name
+            for name, first, last in zip(self.named, self._first, now, strict=True)
+            if torch.equal(first, last)
+        ]
+        found: dict[str, Any] = {
+            "parameters": len(self.named),
+            "fresh": self._untrained(self.named).fresh,
+            "frozen": self._untrained(
+                [name for name, own in self.model.named_parameters() if not own.requires_grad]
+            ),
+            "unowned": self._untrained(
+                [one for one in same if self.optimizers and id(self.named[one]) not in owned]
+            ),
+            "strangers": len(owned.keys() - mine - self._reached) if self._read else 0,
+            "outside": sum(
+                torch.equal(self._first_outside[own], _sample(leaf))
+                for own, leaf in self.outside.items()
+            ),
+        }
+        if self._read:
+            there = {name for name, own in self.named.items() if id(own) in self._reached}
+            found["unreached"] = self._untrained([one for one in same if one not in there])
+            found["unchanged"] = self._untrained([one for one in same if one in there])
+        return found
+
+    def _untrained(self, names: Collection[str]) -> Untrained:
+        layers = [name.rpartition(".")[0] for name, _ in self.model.named_parameters()]
+        those = {name.rpartition(".")[0] for name in names}
+        others = [place for place, layer in enumerate(layers) if layer not in those]
+        own = [place for place, layer in enumerate(layers) if layer in those]
+        known = [self._fresh[layer] for layer in those if layer in self._fresh]
+        return Untrained(
+            count=len(names),
+            names=list(names)[:MOST_NAMES],
+            before=bool(own) and bool(others) and max(own) < min(others),
+            fresh=bool(known) and all(known),
+        )
+
+    @torch.no_grad()
+    def samples(self) -> list[Tensor]:
+        """Copy the first entries of each trained parameter of the model."""
+        return _samples(self.named.values())
+
+    @torch.no_grad()
+    def gradient_norm(self) -> float:
+        """‖g‖ of the trained parameters of model and optimizers; 0 if none has a gradient."""
+        every = {id(own): own for own in self.named.values()} | self.owned()
+        grads = [own.grad for own in every.values() if own.grad is not None]
+        dense = [wide(one.to_dense() if one.is_sparse else one) for one in grads]
+        if not dense:
+            return 0.0
+        norms = torch._foreach_norm(dense)
+        return float(torch.stack([one.double().cpu() for one in norms]).norm())
+
+    @torch.no_grad()
+    def decay(self) -> float:
+        """Return the largest weight_decay · ‖w‖ / ‖g‖ of a group; NaN for none."""
+        shares = [float("nan")]
+        for group in (group for one in self.optimizers for group in one.param_groups):
+            amount = group.get("weight_decay") or 0
+            there = [own for own in group["params"] if own.grad is not None]
+            if amount and there and not any(own.grad.is_sparse for own in there):
+                weights, grads = (
+                    float(
+                        torch.stack(
+                            [one.double().cpu() for one in torch._foreach_norm(part)]
+                        ).norm()
+                    )
+                    for part in (there, [own.grad for own in there])
+                )
+                if grads > 0:
+                    shares.append(float(amount) * weights / grads)
+        return max(shares[1:], default=shares[0])
+
+
+def rates(optimizers: Iterable[Optimizer]) -> list[float]:
+    """Return the learning rates of all groups."""
+    return [float(group["lr"]) for one in optimizers for group in one.param_groups if "lr" in group]
+
+
+@torch.no_grad()
+def moved(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
+    """Return the median of ‖Δw‖ / ‖w‖ over the parameters, by their first entries."""
+    ratios = [
+        float((new.double() - old.double()).norm() / size)
+        for old, new in zip(before, after, strict=True)
+        if (size := old.double().norm()) > 0
+    ]
+    return sorted(ratios)[len(ratios) // 2] if ratios else float("nan")
+
+
+@torch.no_grad()
+def symmetric(model: nn.Module) -> dict[str, Any]:
+    """Name the hidden layers all of whose units have the same weights."""
+    layers = [(name, part) for name, part in model.named_modules() if isinstance(part, SYMMETRIC)]
+    found, zero = [], True
+    for name, part in layers[:-1]:
+        rows = part.weight.detach().flatten(1)
+        if len(rows) > 1 and torch.equal(rows[0], rows[-1]) and bool((rows == rows[:1]).all()):
+            found.append(tag_name(name))
+            zero = zero and not bool(rows.any())
+    return {"symmetric": found[:MOST_NAMES], "zero": bool(found) and zero}
+
+
+@torch.no_grad()
+def saturated(graph: GraphSeen) -> list[float]:
+    """Return the share of outputs of each hidden tanh or sigmoid within a hundredth of its ends."""
+    shares = []
+    for name, outputs in graph.bounded[:MOST_RELUS]:
+        high = outputs.detach() > 1 - NEAR
+        low = outputs.detach() < (NEAR if name == "sigmoid" else NEAR - 1)
+        shares.append(float((high | low).float().mean()))
+    return shares
+
+
+@torch.no_grad()
+def dead(graph: GraphSeen) -> list[float]:
+    """Return the share of units of each ReLU that are 0 for all examples."""
+    shares = []
+    for outputs in graph.hidden[:MOST_RELUS]:
+        if outputs.dim() > 1 and len(outputs) > 1:
+            units = outputs.detach().movedim(1, -1) if outputs.dim() == 4 else outputs.detach()
+            shares.append(float((units.flatten(0, -2) == 0).all(0).float().mean()))
+    return shares
+
+
+@torch.no_grad()
+def is_fresh(weight: Tensor) -> bool:
+    """Tell if weights look as torch's layers draw them: uniformly within 1 / √fan_in.
+
+    The mean square of n such numbers, over that of the distribution, has a standard deviation of
+    √(4/5) / √n about 1.
+    """
+    size = weight.detach().double()
+    bound = size[0].numel() ** -0.5
+    n = size.numel()
+    largest, square = float(size.abs().max()), float(size.square().mean()) / (bound**2 / 3)
+    near = abs(square - 1) <= 4 * (0.8 / n) ** 0.5
+    return near and bound * (1 - 10 / n) <= largest <= bound * (1 + 1e-6)
+
+
+@torch.no_grad()
+def _samples(values: Iterable[Tensor]) -> list[Tensor]:
+    return [_sample(one) for one in values]
+
+
+def _sample(value: Tensor) -> Tensor:
+    """Copy the first entries of a tensor, and its sum."""
+    flat = value.detach().reshape(-1)
+    return torch.cat((flat[:ENTRIES], flat.sum().reshape(1)))

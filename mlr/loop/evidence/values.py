@@ -1,0 +1,218 @@
+"""Evidence in the values: range, sums and kind of outputs, targets and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlr.loop.evidence.graph import GraphSeen
+from mlr.loop.evidence.recomputed import IGNORED
+
+MOST = 1 << 15
+"""Numbers of a tensor above which only its first examples are looked at."""
+FEW = 4096
+"""Targets of a batch above which only the first are counted."""
+OFTEN = 64
+"""Batches whose targets are counted at once."""
+ALL, RARELY = 512, 7
+"""Batches whose targets are counted all, and the stride of later ones."""
+MOST_CLASSES = 1000
+
+
+@torch.no_grad()
+def of_outputs(outputs: Tensor) -> dict[str, Any]:
+    """Describe the outputs: range, sums of their rows, and whether they are the same for all."""
+    values = _part(outputs).float()
+    finite = values.isfinite()
+    found: dict[str, Any] = {
+        "output_shape": list(outputs.shape),
+        "output_lost": float(1 - finite.float().mean()),
+    }
+    if values.numel() and bool(finite.all()):
+        low, high = values.aminmax()
+        found |= {"output_low": float(low), "output_high": float(high)}
+        found["output_edge"] = float(((values == low) | (values == high)).float().mean())
+        if values.dim() > 1 and values.shape[-1] > 1:
+            least, most = values.sum(-1).aminmax()
+            found |= {"row_low": float(least), "row_high": float(most)}
+            found["output_log_sum"] = float(values.logsumexp(-1).abs().max())
+        if len(values) > 1:
+            found["output_std"] = float(values.flatten(1 if values.dim() > 1 else 0).std(0).max())
+    return found
+
+
+@torch.no_grad()
+def of_targets(targets: Tensor) -> dict[str, Any]:
+    """Describe the targets: shape, range, sums of their rows, and whether they are whole."""
+    values = _part(targets)
+    found: dict[str, Any] = {
+        "target_shape": list(targets.shape),
+        "target_integer": not targets.is_floating_point(),
+    }
+    values = values.float()
+    finite = values.isfinite()
+    found["target_lost"] = float(1 - finite.float().mean())
+    if values.numel() and bool(finite.all()):
+        low, high = values.aminmax()
+        found |= {"target_low": float(low), "target_high": float(high)}
+        found["target_whole"] = bool((values == values.round()).all())
+        if values.dim() > 1 and values.shape[-1] > 1:
+            least, most = values.sum(-1).aminmax()
+            found |= {"target_row_low": float(least), "target_row_high": float(most)}
+    return found
+
+
+@torch.no_grad()
+def of_inputs(inputs: Tensor | None) -> dict[str, Any]:
+    """Describe the inputs: size, columns that are far from 0 or constant, and lost numbers."""
+    if inputs is None or not inputs.is_floating_point() or inputs.dim() < 2:
+        return {}
+    values = _part(inputs).double()
+    finite = values.isfinite()
+    found: dict[str, Any] = {
+        "input_shape": list(inputs.shape),
+        "input_lost": float(1 - finite.double().mean()),
+    }
+    if not values.numel() or not bool(finite.all()):
+        return found
+    columns = values.flatten(1) if values.dim() == 2 else values.movedim(1, -1).flatten(0, -2)
+    found["input_size"] = float(columns.square().mean().sqrt())
+    if len(columns) > 1:
+        mean, std = columns.mean(0), columns.std(0)
+        sizes = columns.square().mean(0).sqrt()
+        live = std > 0
+        found["input_constant"] = float(1 - live.double().mean())
+        if bool(live.any()):
+            found["input_offset"] = float((mean.abs()[live] / std[live]).max())
+            found["input_largest"] = float(sizes[live].max())
+            found["input_smallest"] = float(sizes[live].min())
+    return found
+
+
+@torch.no_grad()
+def of_fed(graph: GraphSeen) -> dict[str, Any]:
+    """Describe what the loss was given, by the tensors that its node keeps."""
+    if not graph.fed:
+        return {}
+    name, given, wanted = graph.fed[0]
+    given, wanted = _part(given).double(), _part(wanted)
+    if not given.numel() or not bool(given.isfinite().all()):
+        return {"fed": name}
+    low, high = given.aminmax()
+    found: dict[str, Any] = {
+        "fed": name,
+        **{"fed_low": float(low), "fed_high": float(high), "fed_count": graph.fed[0][1].numel()},
+    }
+    if name == "nll" and given.dim() > 1:
+        axis = 1 if given.dim() > 2 else -1
+        found["fed_log_sum"] = float(given.logsumexp(axis).abs().max())
+    elif name != "nll" and wanted.numel() and wanted.is_floating_point():
+        least, most = wanted.aminmax()
+        found |= {"wanted_low": float(least), "wanted_high": float(most)}
+    return found
+
+
+class Targets:
+    """Running counts of the targets of all batches, counted many batches at once."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._waiting: list[Tensor] = []
+        self._counts: Tensor | None = None  # (classes,)
+        self._sums: Tensor | None = None  # (3, columns): Σ 1, Σ t, Σ t²
+        self._pairs = [0.0, 0.0]  # successive targets, those that are equal
+        self._batches = [0, 0]  # batches of several examples, those of one class
+
+    def add(self, targets: Tensor) -> None:
+        """Store a copy of some targets, of later batches rarely."""
+        self._calls += 1
+        if self._calls > ALL and self._calls % RARELY:
+            return
+        few = targets.detach()
+        if few.numel() > FEW:
+            few = few[: max(1, FEW * len(few) // few.numel())]
+        self._waiting.append(few.clone())
+        if len(self._waiting) >= OFTEN:
+            self.count()
+
+    @torch.no_grad()
+    def count(self) -> None:
+        """Count the targets that are stored."""
+        waiting, self._waiting = self._waiting, []
+        for shape in dict.fromkeys((one.shape, one.dtype) for one in waiting):
+            same = torch.stack([one for one in waiting if (one.shape, one.dtype) == shape])
+            if same.numel() and bool(same.isfinite().all()):
+                self._add(same)
+
+    def _add(self, same: Tensor) -> None:
+        """Count batches (n, B, …) of one shape."""
+        if same.dim() < 2:
+            return
+        rows = same.flatten(2) if same.dim() > 2 else same[..., None]
+        if not same.is_floating_point() and not _one_hot(rows):  # class numbers of words or pixels
+            rows = rows.flatten(1)[..., None]
+        columns = rows.flatten(0, 1).double()
+        count = torch.full_like(columns[0], len(columns))
+        sums = torch.stack([count, columns.sum(0), columns.square().sum(0)]).cpu()
+        if self._sums is None or self._sums.shape == sums.shape:
+            self._sums = sums if self._sums is None else self._sums + sums
+        one_hot = _one_hot(rows)
+        numbers = rows.argmax(-1) if one_hot else rows[..., 0] if rows.shape[-1] == 1 else None
+        if numbers is None:
+            return
+        low, high = numbers.aminmax()
+        whole = not numbers.is_floating_point() or bool((numbers == numbers.round()).all())
+        if not (whole and low >= IGNORED and high < MOST_CLASSES):
+            return
+        there = numbers.flatten().long()
+        there = there[there >= 0]
+        counts = torch.bincount(there, minlength=MOST_CLASSES).cpu()
+        self._counts = counts if self._counts is None else self._counts + counts
+        if numbers.shape[1] > 1:
+            equal = numbers[:, 1:] == numbers[:, :-1]
+            self._pairs[0] += equal.numel()
+            self._pairs[1] += float(equal.sum())
+            self._batches[0] += len(numbers)
+            self._batches[1] += int(equal.all(1).sum())
+
+    def entries(self) -> Mapping[str, Any]:
+        """Return the counts as entries of the evidence."""
+        self.count()
+        found: dict[str, Any] = {}
+        if self._counts is not None:
+            there = self._counts.nonzero()
+            last = int(there.max()) if len(there) else -1
+            found["class_counts"] = self._counts[: last + 1].tolist()
+        if self._sums is not None:
+            count, total, squares = self._sums
+            mean = total / count
+            found["target_mean"] = float(mean.mean())
+            found["target_variance"] = float((squares / count - mean.square()).clamp(0).mean())
+            found["target_size"] = float((squares / count).mean().sqrt())
+            inside = (mean > 0) & (mean < 1)
+            p = mean[inside]
+            entropy = -(p * p.log() + (1 - p) * (1 - p).log())
+            found["target_entropy"] = float(entropy.sum() / len(mean))
+            found["target_columns"] = len(mean)
+        if self._pairs[0]:
+            found["same_successive"] = self._pairs[1] / self._pairs[0]
+            found["batches"], found["one_class_batches"] = self._batches
+        return found
+
+
+def _one_hot(rows: Tensor) -> bool:
+    if rows.shape[-1] < 2:
+        return False
+    return bool(((rows == 0) | (rows == 1)).all()) and bool((rows.sum(-1) == 1).all())
+
+
+def _part(values: Tensor) -> Tensor:
+    values = values.detach()
+    if values.is_sparse:
+        values = values.to_dense()
+    if values.numel() <= MOST or not values.dim():
+        return values
+    return values[: max(2, MOST * len(values) // values.numel())]

@@ -1,0 +1,114 @@
+"""Inputs, targets and weights that keep a network from learning, in trainings of a second."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mlr import GradientProbe
+from mlr.analysis.explain import explain
+from mlr.records.reading import read_runs
+
+GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(240, 5, generator=GENERATOR)
+LINE = X @ torch.randn(5, 3, generator=GENERATOR)
+CLASSES = LINE.argmax(1)
+PRICE = LINE[:, :1]
+
+
+def network(outputs=3, activation=nn.ReLU):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8), activation(), nn.Linear(8, outputs))
+
+
+def explained(folder, x, t, model=None, loss=F.cross_entropy, rate=0.3, epochs=8, shuffle=True):
+    model = model or network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    order = torch.Generator().manual_seed(1)
+    with GradientProbe(model, optimizer, folder) as probe:
+        for _ in range(epochs):
+            places = torch.randperm(len(x), generator=order) if shuffle else torch.arange(len(x))
+            for some in places.split(20):
+                z = model(x[some])
+                value = loss(z, t[some])
+                probe.watch(z, t[some], value)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+    return explain(read_runs(folder))
+
+
+def constant(model, value):
+    nn.init.constant_(model[0].weight, value)
+    nn.init.constant_(model[0].bias, 0)
+    return model
+
+
+def equal(model):
+    nn.init.constant_(model[2].weight, 0.1)
+    return constant(model, 0.2)
+
+
+def dead(model):
+    nn.init.constant_(model[0].bias, -100)
+    return model
+
+
+def steep(model):
+    nn.init.normal_(model[0].weight, std=300.0)
+    nn.init.normal_(model[2].weight, std=0.01)
+    return model
+
+
+def wide(model):
+    nn.init.normal_(model[2].weight, std=300.0)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("rule", "x", "t", "more"),
+    [
+        ("not_finite_values", X.where(X > -2, torch.nan), CLASSES, {}),
+        ("zero_weights", X, CLASSES, {"model": constant(network(), 0)}),
+        ("symmetric_weights", X, CLASSES, {"model": equal(network())}),
+        ("saturated", X, CLASSES, {"model": steep(network(3, nn.Tanh)), "rate": 1e-2}),
+        ("dead_relus", X, CLASSES, {"model": dead(network())}),
+        ("inputs_lose_precision", 1000 * X + 3e9, CLASSES, {"rate": 1e-9}),
+        ("inputs_unscaled", 1e-4 * X, CLASSES, {"rate": 0.05}),
+        (
+            "targets_unscaled",
+            X,
+            1e4 * PRICE,
+            {"loss": F.mse_loss, "model": network(1), "rate": 1e-9},
+        ),
+        ("sorted_data", X[CLASSES.argsort()], CLASSES.sort()[0], {"shuffle": False}),
+        ("class_missing", X, 2 * CLASSES.clamp(0, 1), {"epochs": 20}),
+        ("start_too_large", X, CLASSES, {"model": wide(network()), "rate": 1e-6}),
+        (
+            *("imbalance", X, (torch.arange(240) % 120 == 0).long()),
+            {"epochs": 20, "model": network(2)},
+        ),
+        ("targets_shuffled", X, torch.arange(240) % 3, {"epochs": 20, "rate": 0.03}),
+    ],
+)
+def test_the_fault_is_the_first_finding(tmp_path, rule, x, t, more):
+    first, *_ = explained(tmp_path / "it", x, t, **more)
+    assert first.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "more"),
+    [
+        (X, CLASSES, {}),
+        (X, PRICE, {"loss": F.mse_loss, "model": network(1), "rate": 0.05}),
+        (30 * X, CLASSES, {"rate": 0.003, "epochs": 20}),  # unscaled, and learned all the same
+        (X, CLASSES, {"model": network(5)}),  # unused last outputs
+        (X, CLASSES, {"model": network(3, nn.Identity), "epochs": 20}),  # linear, which suffices
+        (X, torch.randint(3, (240,), generator=GENERATOR), {"epochs": 2}),  # too short to tell
+    ],
+)
+def test_a_look_alike_has_none(tmp_path, x, t, more):
+    found = explained(tmp_path / "it", x, t, **more)
+    assert [one.rule for one in found if one.rule != "too_few_updates"] == []

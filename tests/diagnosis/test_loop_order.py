@@ -1,0 +1,203 @@
+"""Faults of the loop in real trainings of a second; sound trainings have none."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mlr import GradientProbe
+from mlr.analysis.explain import explain
+from mlr.analysis.explain.command import reassurance
+from mlr.records.reading import read_runs
+
+
+def clouds(count=256):
+    generator = torch.Generator().manual_seed(0)
+    classes = torch.arange(count) % 3
+    centres = 2 * torch.randn(3, 5, generator=generator)
+    return centres[classes] + torch.randn(count, 5, generator=generator), classes
+
+
+def network(*after):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3), *after)
+
+
+class Loop:
+    """A training of a classifier whose parts a test replaces."""
+
+    def __init__(self, **changes):
+        self.model = network()
+        self.rate, self.options, self.steps, self.data = 0.2, {}, 24, clouds()
+        self.loss = F.cross_entropy
+        self.prepare = lambda loop: None
+        self.between = lambda loop, step: None  # backward and step
+        self.zero = self.step = True
+        self.factor = 1.0
+        self.call = None
+        vars(self).update(changes)
+
+    def explained(self, folder):
+        x, t = self.data
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.rate, **self.options)
+        self.prepare(self)
+        order = torch.Generator().manual_seed(0)
+        with GradientProbe(self.model, self.optimizer, folder) as probe:
+            for step in range(self.steps):
+                some = torch.randperm(len(x), generator=order)[:32]
+                if self.zero:
+                    self.optimizer.zero_grad()
+                z = (self.call or self.model)(x[some])
+                loss = self.loss(z, t[some])
+                probe.watch(z, t[some], loss)
+                (self.factor * loss).backward()
+                self.between(self, step)
+                if self.step:
+                    self.optimizer.step()
+        self.runs = read_runs(folder)
+        return explain(self.runs)
+
+
+def cleared(loop, step):
+    loop.optimizer.zero_grad()
+
+
+def clipped(loop, step):
+    nn.utils.clip_grad_norm_(loop.model.parameters(), 1e-6)
+
+
+def decayed(loop, step):
+    loop.optimizer.param_groups[0]["lr"] = 1e-3 * 0.1**step
+
+
+def replaced(loop):
+    loop.model = copy.deepcopy(loop.model)
+
+
+def evaluated(loop, step):
+    loop.model.eval()
+
+
+def unregistered(loop):
+    hidden = nn.Linear(5, 5)
+    loop.call = lambda x: loop.model(hidden(x))
+
+
+def detached(loop):
+    loop.call = lambda x: loop.model[2](loop.model[:2](x).detach())
+
+
+def cut(z, t):
+    return F.cross_entropy(z.detach().requires_grad_(), t)
+
+
+def made_new(z, t):
+    return torch.tensor(F.cross_entropy(z, t).item(), requires_grad=True)
+
+
+def minus(z, t):
+    return -F.cross_entropy(z, t)
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "certain"),
+    [
+        ("zero_grad_misplaced", {"between": cleared}, True),
+        ("zero_grad_missing", {"zero": False}, True),
+        ("step_missing", {"step": False}, True),
+        ("wrong_parameters", {"prepare": replaced}, True),
+        ("unregistered_layers", {"prepare": unregistered}, True),
+        ("graph_cut", {"prepare": detached}, False),
+        ("graph_cut", {"loss": cut}, True),
+        ("loss_without_graph", {"loss": made_new}, True),
+        ("loss_maximised", {"options": {"maximize": True}}, True),
+        ("loss_maximised", {"loss": minus}, True),
+        ("momentum_too_high", {"options": {"momentum": 1.1}, "rate": 1e-3}, True),
+        ("eval_in_training", {"model": network(nn.Dropout(0.1)), "between": evaluated}, True),
+        ("gradients_clipped_away", {"between": clipped}, False),
+        ("zero_gradient_function", {"loss": lambda z, t: F.cross_entropy(z.round(), t)}, True),
+        ("dropout_too_strong", {"model": network(nn.Dropout(0.95)), "steps": 40}, False),
+        ("decay_too_strong", {"options": {"weight_decay": 5.0}, "steps": 60}, False),
+        ("loss_too_small", {"factor": 1e-5}, False),
+        ("rate_decays_too_soon", {"between": decayed}, False),
+        ("rate_too_low", {"rate": 1e-6}, False),
+        ("rate_too_low", {"rate": 0.0}, True),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Nothing is recorded")
+def test_the_fault_is_the_first_finding(tmp_path, rule, changes, certain):
+    (first, *_) = Loop(**changes).explained(tmp_path / "it")
+    assert (first.rule, first.certain) == (rule, certain)
+    assert "optimizer." not in first.remedy.split("=")[0] or first.remedy.startswith("optimizer")
+
+
+def frozen_backbone(loop):
+    nn.init.normal_(loop.model[0].weight)
+    loop.model[0].requires_grad_(False)
+
+
+def sparse_steps(loop, step):
+    loop.zero = loop.step = step % 3 == 2
+
+
+def head_alone(loop):
+    nn.init.normal_(loop.model[0].weight)  # as one that was trained
+    loop.optimizer = torch.optim.SGD(loop.model[2].parameters(), lr=0.2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"prepare": frozen_backbone, "steps": 60},
+        {"prepare": head_alone, "steps": 60},
+        {"between": lambda loop, step: nn.utils.clip_grad_norm_(loop.model.parameters(), 1.0)},
+        {"model": network(nn.Dropout(0.1)).eval(), "steps": 40},
+        {"options": {"weight_decay": 1e-2}},
+        {"factor": 0.02, "rate": 10.0},  # a small loss, and a large rate
+        {"loss": lambda z, t: F.cross_entropy(z + (z.round() - z).detach(), t)},
+        {"model": network(nn.Dropout(0.5)), "steps": 60},
+        {"loss": lambda z, t: F.cross_entropy(z, t, label_smoothing=0.2)},
+        {"options": {"maximize": True}, "loss": minus},
+    ],
+)
+def test_a_look_alike_has_none(tmp_path, changes):
+    assert Loop(**changes).explained(tmp_path / "it") == []
+
+
+def test_a_sound_loop_is_told_its_course(tmp_path):
+    loop = Loop(steps=40)
+    assert loop.explained(tmp_path / "it") == []
+    said = reassurance(loop.runs)
+    x, t = loop.data
+    first = F.cross_entropy(network()(x), t).item()
+    assert said.startswith("No fault found: loss from ")
+    assert float(said.split()[5]) == pytest.approx(first, rel=0.5)
+    # the entropy of three classes that are as frequent
+    assert "(of the best constant 1.1)" in said
+    right = float((loop.model(x).argmax(1) == t).float().mean())
+    share = float(said.partition("), ")[2].split()[0]) / 100
+    assert share == pytest.approx(right, abs=0.15)
+    assert said.endswith("5 of 40 batches were looked at.")
+
+
+def test_a_wrong_head_is_found(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 1), nn.Sigmoid())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    x, classes = clouds()
+    for head, rules in ((None, []), ("sigmoid", ["wrong_head"])):
+        folder = tmp_path / str(head)
+        with GradientProbe(model, optimizer, folder, head=head) as probe:
+            for _ in range(30):
+                y, t = model(x), (classes == 0).float()[:, None]
+                loss = F.binary_cross_entropy(y, t)
+                probe.watch(y, t, loss)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        assert [one.rule for one in explain(read_runs(folder))] == rules

@@ -1,0 +1,170 @@
+"""Outputs that do not fit the loss are named from one batch, and their look-alikes are not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import mlr
+from mlr.core.checks import InputError
+
+torch.manual_seed(0)
+B = 24
+X = torch.randn(B, 4)
+CLASSES = torch.arange(B) % 3
+HOT = F.one_hot(CLASSES, 3).float()
+SEVERAL = torch.tensor([[1.0, 1, 0], [0, 1, 1], [1, 1, 1]]).repeat(8, 1)
+BITS = (torch.arange(B) % 2).float()
+NUMBERS = 3 * torch.randn(B, 1)
+PARTS = torch.rand(B, 1)
+COUNTS = torch.poisson(torch.full((B, 1), 2.0))
+SHARES = torch.rand(B, 3).softmax(1)
+CE, BCE, LOGITS, MSE, NLL = (
+    *(F.cross_entropy, F.binary_cross_entropy, F.binary_cross_entropy_with_logits),
+    *(F.mse_loss, F.nll_loss),
+)
+
+
+class ThenSoftmax(nn.Module):
+    """Softmax twice as models have it: once in the body, once at the end."""
+
+    def forward(self, z):
+        return F.softmax(F.softmax(z, dim=1), dim=1)
+
+
+def network(outputs, *after):
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, outputs), *after)
+
+
+def lifted(model):
+    nn.init.constant_(model[2].bias, 2.0)  # away from 0, where a ReLU has no gradient
+    return model
+
+
+def named(model, loss, targets):
+    return [one.rule for one in mlr.check(model, loss, (X, targets))]
+
+
+def nll_of_log(p, t):
+    return F.nll_loss(torch.log(p), t)
+
+
+def by_hand(p, t):
+    return -(t * torch.log(p + 1e-8) + (1 - t) * torch.log(1 - p + 1e-8)).mean()
+
+
+def kl(y, t):
+    return F.kl_div(y, t, reduction="batchmean")
+
+
+SOFTMAX, SIGMOID, RELU, TANH = nn.Softmax(dim=1), nn.Sigmoid(), nn.ReLU(), nn.Tanh()
+COLUMN = BITS[:, None]
+
+
+@pytest.mark.parametrize(
+    ("rule", "model", "loss", "targets"),
+    [
+        ("softmax_over_one_unit", network(1, SOFTMAX), BCE, COLUMN),
+        ("softmax_over_one_unit", network(1), CE, COLUMN),
+        ("softmax_over_batch", network(3, nn.Softmax(dim=0)), MSE, HOT),
+        ("softmax_over_batch", network(3, nn.LogSoftmax(dim=0)), NLL, CLASSES),
+        ("softmax_over_batch", network(1, nn.Flatten(0), nn.Softmax(dim=0)), BCE, BITS),
+        ("softmax_before_cross_entropy", network(3, SOFTMAX), CE, CLASSES),
+        ("softmax_before_cross_entropy", network(3, SOFTMAX), CE, HOT),
+        ("softmax_twice", network(3, ThenSoftmax()), MSE, HOT),
+        ("sigmoid_before_bce_with_logits", network(1, SIGMOID), LOGITS, COLUMN),
+        ("sigmoid_twice", network(1, SIGMOID, SIGMOID), BCE, COLUMN),
+        ("relu_output", network(3, RELU), CE, CLASSES),
+        ("relu_output", network(1, RELU), LOGITS, COLUMN),
+        ("relu_output", network(1, RELU), MSE, NUMBERS),
+        ("bounded_logits", network(3, TANH), CE, CLASSES),
+        ("bounded_logits", network(1, TANH), LOGITS, COLUMN),
+        ("bounded_logits", network(3, SIGMOID), CE, CLASSES),
+        ("output_out_of_range", network(1, SIGMOID), MSE, NUMBERS),
+        ("output_out_of_range", network(1, TANH), F.l1_loss, NUMBERS),
+        ("nll_without_log_softmax", network(3), NLL, CLASSES),
+        ("nll_without_log_softmax", network(3, SOFTMAX), NLL, CLASSES),
+        ("kl_without_log", network(3, SOFTMAX), kl, SHARES),
+        ("probabilities_expected", network(1), by_hand, COLUMN),
+        ("labels_out_of_range", network(1), LOGITS, 2 * COLUMN - 1),
+        ("labels_out_of_range", network(1), LOGITS, COLUMN + 1),
+        ("targets_out_of_range", network(1), LOGITS, 255 * PARTS),
+        ("shapes_broadcast", network(1), MSE, NUMBERS[:, 0]),
+        ("shapes_broadcast", network(1), lambda y, t: ((y - t) ** 2).mean(), NUMBERS[:, 0]),
+        ("softmax_for_several_labels", network(3, SOFTMAX), BCE, SEVERAL),
+        ("softmax_for_several_labels", network(3), CE, SEVERAL),
+        ("classes_as_numbers", network(1), MSE, CLASSES[:, None].float()),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
+    assert named(model, loss, targets)[:1] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "targets"),
+    [
+        (network(3), CE, CLASSES),
+        (network(3), CE, SHARES),
+        (network(3, nn.LogSoftmax(dim=1)), CE, CLASSES),  # log-softmax twice is once
+        (network(3, nn.LogSoftmax(dim=1)), NLL, CLASSES),
+        (network(3, SOFTMAX), nll_of_log, CLASSES),
+        (network(3, SOFTMAX), MSE, HOT),
+        (network(3, SOFTMAX), BCE, HOT),
+        (network(3), lambda z, t: CE(z, t, label_smoothing=0.1), CLASSES),
+        (network(3), lambda z, t: CE(z, t, weight=torch.tensor([1.0, 2, 3])), CLASSES),
+        (network(3), lambda z, t: NLL((1 - z.softmax(1)) ** 2 * z.log_softmax(1), t), CLASSES),
+        (network(3), lambda z, t: CE(10 * z.tanh(), t), CLASSES),
+        (network(3), LOGITS, SEVERAL),
+        (network(12, nn.Unflatten(1, (2, 2, 3))), CE, BITS.long()[:, None, None].expand(B, 2, 3)),
+        (network(1), LOGITS, COLUMN),
+        (network(1, SIGMOID), BCE, COLUMN),
+        (network(1, SIGMOID), by_hand, COLUMN),
+        (network(1), MSE, COLUMN),
+        (network(1), MSE, NUMBERS),
+        (network(1, nn.Flatten(0)), MSE, NUMBERS[:, 0]),
+        (network(1, SIGMOID), MSE, PARTS),
+        (network(1, TANH), MSE, 2 * COLUMN - 1),
+        (lifted(network(1, RELU)), MSE, PARTS),
+        (network(1), F.poisson_nll_loss, COUNTS),
+        (network(1), MSE, COUNTS),
+        (network(3, nn.LogSoftmax(dim=1)), kl, SHARES),
+        (network(1), lambda z, t: F.gaussian_nll_loss(z, t, z.exp()), NUMBERS),
+        (network(1), lambda z, t: F.soft_margin_loss(z, t), 2 * COLUMN - 1),
+    ],
+)
+def test_a_look_alike_has_none(model, loss, targets):
+    assert named(model, loss, targets) == []
+
+
+def test_the_sentence_has_the_numbers_of_torch():
+    model = network(3, SOFTMAX)
+    (one,) = mlr.check(model, CE, (X, CLASSES))
+    # one output 1 and both others 0
+    most = torch.tensor([1.0, 0, 0]).softmax(0)[0]
+    assert f"no class can get more than {100 * most:.0f} %" in one.sentence
+    assert one.evidence.endswith(f"loss {F.cross_entropy(model(X), CLASSES):.3g}")
+    assert one.certain
+    assert not mlr.check(network(1), MSE, (X, CLASSES[:, None].float()))[0].certain
+
+
+def test_a_compiled_model_hides_its_operations():
+    torch._dynamo.reset()
+    model = torch.compile(network(3, SOFTMAX), backend="aot_eager")
+    assert named(model, CE, CLASSES) == ["softmax_before_cross_entropy"]
+    assert named(torch.compile(network(3), backend="aot_eager"), CE, CLASSES) == []
+    hidden = torch.compile(network(1, SIGMOID), backend="aot_eager")
+    assert named(hidden, LOGITS, COLUMN) == ["sigmoid_before_bce_with_logits"]
+    assert named(hidden, BCE, COLUMN) == []
+
+
+def test_what_cannot_be_checked_is_refused():
+    with pytest.raises(InputError, match="pair of inputs and targets"):
+        mlr.check(network(3), CE, X)
+    with pytest.raises(InputError, match="The loss must be a tensor, and is float"):
+        mlr.check(network(3), lambda z, t: 1.0, (X, CLASSES))
+    with pytest.raises(InputError, match="The output must be a tensor, and is tuple"):
+        mlr.check(nn.LSTM(4, 3), CE, (X, CLASSES))

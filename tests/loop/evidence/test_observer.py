@@ -1,0 +1,250 @@
+"""The folder tells what a loop is, and the training stays the same to the bit."""
+
+from __future__ import annotations
+
+import copy
+import io
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mlr import GradientProbe
+from mlr.records.evidence import Evidence
+from mlr.records.run_folder import read_status
+from tests.loop.loops import batches, module, train
+
+
+def sgd(model, **options):
+    return torch.optim.SGD(model.parameters(), **{"lr": 0.1, **options})
+
+
+def seen(folder) -> Evidence:
+    return Evidence.decode(read_status(folder).program)
+
+
+def network(norm=False):
+    torch.manual_seed(0)
+    layers = [nn.Linear(5, 8), nn.BatchNorm1d(8) if norm else nn.Dropout(0.5), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(8, 3))
+
+
+def observed(folder, before=(), zero="first", steps=4, accumulate=1, **options):
+    """A loop with its calls in another order."""
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, folder, **options) as probe:
+        for number, (inputs, targets) in enumerate(batches(steps)):
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            first = number % accumulate == 0
+            if zero == "first" and first:
+                optimizer.zero_grad()
+            loss.backward()
+            if zero == "between":
+                optimizer.zero_grad()
+            if zero != "no step" and (number + 1) % accumulate == 0:
+                optimizer.step()
+    return seen(folder)
+
+
+@pytest.mark.parametrize("norm", [False, True], ids=["dropout", "batch norm"])
+@pytest.mark.parametrize("way", ["plain", "accumulated", "two optimizers"])
+def test_training_is_the_same_to_the_bit(tmp_path, norm, way):
+    ends = []
+    for watched in (False, True):
+        model = network(norm)
+        optimizers = [sgd(model, momentum=0.9)]
+        if way == "two optimizers":
+            optimizers = [sgd(model[0]), torch.optim.Adam(model[3].parameters())]
+        parts = 2 if way == "accumulated" else 1
+        probe = None
+        if watched:
+            probe = GradientProbe(model, optimizers, tmp_path / "run", accumulate=parts)
+        torch.manual_seed(7)
+        for number, (inputs, targets) in enumerate(batches(12)):
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            if probe is not None:
+                probe.watch(z, targets, loss)
+            (loss / parts).backward()
+            if (number + 1) % parts == 0:
+                for one in optimizers:
+                    one.step()
+                    one.zero_grad()
+        if probe is not None:
+            probe.close()
+        ends.append([*model.state_dict().values(), torch.get_rng_state(), model.training])
+    for one, other in zip(*ends, strict=True):
+        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
+
+
+def test_the_folder_tells_what_the_loop_is(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        train(model, optimizer, probe, data=batches(12))
+    found = seen(tmp_path / "run")
+    assert [look.call for look in found.looks] == [0, 1, 2, 8]
+    assert (found.calls, found.updates, sum(found.class_counts)) == (12, 12, 12 * 16)
+    assert found.looks[0].forms[0] == "ce:mean"
+    assert "log_softmax>nll" in found.looks[0].pairs
+    assert found.looks[3].updates == 8
+    assert found.looks[0].rates == [0.1]
+    assert 0 < found.looks[0].moved < 1
+    assert Evidence.decode(found.encode()).encode() == found.encode()
+
+
+def test_the_first_loss_is_that_of_torch(tmp_path):
+    found = observed(tmp_path / "run")
+    ((inputs, targets),) = batches(1)
+    assert found.looks[0].loss == pytest.approx(F.cross_entropy(module()(inputs), targets).item())
+
+
+def test_gradients_around_the_update(tmp_path):
+    model = module()
+    ((inputs, targets),) = batches(1)
+    F.cross_entropy(model(inputs), targets).backward()
+    norm = torch.cat([own.grad.flatten() for own in model.parameters()]).norm().item()
+    first, second, *_ = observed(tmp_path / "sound").looks
+    assert (first.before, first.stale) == (0, False)
+    assert (first.after, first.at_step) == pytest.approx((norm, norm))
+    assert (second.before, second.stale) == (0, False)
+
+    never = observed(tmp_path / "never", zero="never").looks
+    assert [look.stale for look in never] == [False, True, True]
+    assert never[1].before == pytest.approx(norm)
+
+    between = observed(tmp_path / "between", zero="between").looks
+    assert between[0].after == pytest.approx(norm)
+    assert [look.at_step for look in between] == [0, 0, 0]
+
+    idle = observed(tmp_path / "idle", zero="no step")
+    assert (idle.updates, idle.unchanged.count, idle.parameters) == (0, 4, 4)
+
+
+@pytest.mark.parametrize("told", [1, 2])
+def test_accumulated_gradients_are_not_stale(tmp_path, told):
+    looks = observed(tmp_path / "run", accumulate=2, steps=9).looks
+    assert not any(look.stale for look in looks)
+    assert looks[1].before > 0
+
+
+def test_gradients_that_a_loop_keeps_on_purpose_are_not_stale(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for inputs, targets in batches(4):
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward()
+            optimizer.step()
+            for own in model.parameters():
+                own.grad.mul_(0.5)
+    looks = seen(tmp_path / "run").looks
+    assert looks[1].before == pytest.approx(looks[0].at_step / 2)
+    assert not any(look.stale for look in looks)
+
+
+def test_outputs_that_are_not_computed_again(tmp_path):
+    model = nn.Linear(5, 3)  # whose gradient does not need its weights
+    optimizer = sgd(model)
+    ((inputs, targets),) = batches(1)
+    z = model(inputs)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for _ in range(4):
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward(retain_graph=True)
+            optimizer.step()
+    assert seen(tmp_path / "run").same_outputs == 3
+    assert observed(tmp_path / "sound").same_outputs == 0
+
+
+def test_modes_of_a_model_that_reads_them(tmp_path):
+    model = network()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        train(model, optimizer, probe, data=batches(3))
+        with torch.no_grad():
+            model(torch.randn(4, 5))
+            model.eval()
+            model(torch.randn(4, 5))
+        train(model, optimizer, probe, data=batches(2))
+    found = seen(tmp_path / "run")
+    assert found.modes
+    assert (found.train_calls, found.eval_after_train, found.tested) == (3, 2, 1)
+    assert not model._forward_pre_hooks
+    assert not observed(tmp_path / "other").modes
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, "saved"])
+def test_a_copy_of_the_model_takes_no_probe_with_it(tmp_path, copied):
+    model = network().eval()
+    inputs = torch.randn(4, 5)
+    expected = model(inputs)
+    with GradientProbe(model, sgd(model), tmp_path / "run", settings="off"):
+        if copied == "saved":
+            file = io.BytesIO()
+            torch.save(model, file)
+            assert b"mlr" not in file.getvalue()
+            file.seek(0)
+            twin = torch.load(file, weights_only=False)
+        else:
+            twin = copied(model)
+    assert torch.equal(twin(inputs), expected)
+    (hook,) = twin._forward_pre_hooks.values()
+    assert type(hook).__module__ != "mlr.loop.evidence.mode"
+
+
+def test_a_loss_without_graph_is_told_and_not_refused(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for inputs, targets in batches(3):
+            with torch.no_grad():
+                z = model(inputs)
+            loss = F.cross_entropy(z, targets).requires_grad_()
+            probe.watch(z, targets, loss)
+            loss.backward()
+            optimizer.step()
+    found = seen(tmp_path / "run")
+    assert [look.attached for look in found.looks] == [False] * 3
+    assert [look.output_graph for look in found.looks] == [False] * 3
+
+
+def test_a_crash_leaves_the_evidence(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    probe = GradientProbe(model, optimizer, tmp_path / "run")
+    train(model, optimizer, probe, data=batches(9))
+    assert read_status(tmp_path / "run").status == "running"
+    assert seen(tmp_path / "run").updates == 8
+    probe.close()
+
+
+PROGRAM = """
+import sys, torch
+from mlr import GradientProbe
+model = torch.nn.Linear(2, 2)
+probe = GradientProbe(model, torch.optim.SGD(model.parameters(), lr=0.1), sys.argv[1])
+z = model(torch.randn(4, 2))
+loss = torch.nn.functional.cross_entropy(z, torch.tensor([0, 1, 0, 1]))
+probe.watch(z, torch.tensor([0, 1, 0, 1]), loss)
+loss.backward()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ending", "status"), [("", "done"), ("1 / 0", "failed")])
+def test_a_program_that_does_not_close_its_probe(tmp_path, ending, status):
+    folder = tmp_path / "run"
+    line = [sys.executable, "-c", PROGRAM + ending, str(folder)]
+    subprocess.run(line, check=False, capture_output=True)
+    assert read_status(folder).status == status
+    assert seen(folder).calls == 1

@@ -1,0 +1,112 @@
+"""Ranges, sums and counts, against numpy and numbers that are written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mlr.loop.evidence import graph, values
+
+
+def test_outputs():
+    y = torch.tensor([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
+    found = values.of_outputs(y)
+    assert found["output_shape"] == [3, 2]
+    assert (found["output_low"], found["output_high"], found["output_lost"]) == (0, 1, 0)
+    assert (found["row_low"], found["row_high"]) == (1, 1)
+    assert found["output_edge"] == pytest.approx(2 / 6)
+    assert found["output_std"] == pytest.approx(np.std(y.numpy(), axis=0, ddof=1).max())
+    assert found["output_log_sum"] == pytest.approx(np.log(np.exp(y.numpy()).sum(1)).max())
+    lost = values.of_outputs(torch.tensor([[1.0], [torch.nan]]))
+    assert lost == {"output_shape": [2, 1], "output_lost": 0.5}
+
+
+def test_targets():
+    whole = values.of_targets(torch.tensor([0, 3, 1]))
+    assert whole == {
+        **{"target_shape": [3], "target_integer": True, "target_lost": 0.0},
+        **{"target_low": 0.0, "target_high": 3.0, "target_whole": True},
+    }
+    rows = values.of_targets(torch.tensor([[0.5, 0.5], [1.0, 1.0]]))
+    assert (rows["target_whole"], rows["target_integer"]) == (False, False)
+    assert (rows["target_row_low"], rows["target_row_high"]) == (1, 2)
+
+
+def test_inputs_column_by_column():
+    torch.manual_seed(0)
+    inputs = torch.randn(50, 3) * torch.tensor([1.0, 100, 0]) + torch.tensor([0.0, 0, 7])
+    inputs[:, 0] += 20
+    found, own = values.of_inputs(inputs), inputs.numpy().astype(float)
+    assert found["input_constant"] == pytest.approx(1 / 3)
+    assert found["input_offset"] == pytest.approx(own[:, 0].mean() / own[:, 0].std(ddof=1))
+    assert found["input_largest"] == pytest.approx(np.sqrt((own[:, 1] ** 2).mean()))
+    assert found["input_smallest"] == pytest.approx(np.sqrt((own[:, 0] ** 2).mean()))
+    assert found["input_size"] == pytest.approx(np.sqrt((own**2).mean()))
+    images = values.of_inputs(torch.stack([torch.zeros(4, 5, 5), torch.ones(4, 5, 5)]))
+    assert images["input_size"] == pytest.approx(np.sqrt(0.5))
+    assert values.of_inputs(torch.arange(6).view(2, 3)) == {}
+    assert values.of_inputs(torch.full((2, 2), torch.inf))["input_lost"] == 1
+
+
+def test_what_the_loss_was_given():
+    z = nn.Linear(2, 3)(torch.randn(5, 2))
+    classes = torch.tensor([0, 1, 2, 0, 1])
+    raw = values.of_fed(graph.seen(z, F.nll_loss(z, classes)))
+    assert raw["fed_log_sum"] == pytest.approx(float(z.logsumexp(1).abs().max().detach()))
+    logs = values.of_fed(graph.seen(z, F.cross_entropy(z, classes)))
+    assert (logs["fed"], logs["fed_count"]) == ("nll", 15)
+    assert logs["fed_log_sum"] == pytest.approx(0, abs=1e-6)
+    signs = torch.tensor([[-1.0, 1, 1]]).expand(5, 3)
+    given = values.of_fed(graph.seen(z, F.binary_cross_entropy_with_logits(z, signs)))
+    assert (given["wanted_low"], given["wanted_high"]) == (-1, 1)
+    assert given["fed_high"] == pytest.approx(float(z.max().detach()))
+
+
+@pytest.mark.parametrize("often", [1, 3, 64])
+def test_targets_are_counted_whatever_is_counted_at_once(monkeypatch, often):
+    monkeypatch.setattr(values, "OFTEN", often)
+    counted = values.Targets()
+    batches = [[0, 0, 2], [2, 2, 2], [5, 0, 0], [1, 1]]
+    for batch in batches:
+        counted.add(torch.tensor(batch))
+    found = counted.entries()
+    assert found["class_counts"] == [4, 2, 4, 0, 0, 1]
+    assert (found["batches"], found["one_class_batches"]) == (4, 2)
+    assert found["same_successive"] == pytest.approx((1 + 2 + 1 + 1) / 7)
+
+
+def test_numbers_have_moments_and_the_copy_is_of_the_moment():
+    counted = values.Targets()
+    targets = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
+    numbers = targets.numpy().copy()
+    counted.add(targets)
+    targets.zero_()
+    found = counted.entries()
+    assert found["target_columns"] == 2
+    assert found["target_mean"] == pytest.approx(numbers.mean())
+    assert found["target_variance"] == pytest.approx(numbers.var(axis=0).mean())
+    assert found["target_size"] == pytest.approx(np.sqrt((numbers**2).mean()))
+    p = numbers.mean(axis=0)
+    assert found["target_entropy"] == pytest.approx(
+        -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean()
+    )
+
+
+def test_one_hot_rows_are_classes_and_ignored_words_are_not():
+    hot = values.Targets()
+    hot.add(F.one_hot(torch.tensor([0, 2, 2]), 3).float())
+    assert hot.entries()["class_counts"] == [1, 0, 2]
+    words = values.Targets()
+    words.add(torch.tensor([[1, 2], [1, -100]]))
+    assert words.entries()["class_counts"] == [0, 2, 1]
+
+
+def test_later_batches_are_counted_rarely(monkeypatch):
+    monkeypatch.setattr(values, "ALL", 10)
+    counted = values.Targets()
+    for _ in range(10 + 7 * 4):
+        counted.add(torch.tensor([0, 1]))
+    assert counted.entries()["class_counts"] == [14, 14]
