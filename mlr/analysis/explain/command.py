@@ -84,15 +84,21 @@ def command(run: Recorded, remedy: str) -> str | None:
 
     None without a remedy, and for a loop of a user's own.
     """
-    new = remedy.partition(OR)[0].split()
+    first = remedy.partition(OR)[0]
+    known = bool(first) and run.entries.get("overrides") is not None
+    return commandline.command("train", *repaired(run, first)) if known else None
+
+
+def repaired(run: Recorded, remedy: str) -> list[str]:
+    """Return the overrides of a run with those of a remedy in place of what they replace."""
+    new = remedy.split()
     replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
     old = [
         word
         for word in run.overrides
         if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
     ]
-    known = bool(new) and run.entries.get("overrides") is not None
-    return commandline.command("train", *old, *new) if known else None
+    return [*old, *new]
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:

@@ -1,0 +1,153 @@
+"""Configurations of a recorded run, as it is and with remedies, composed from its overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from mlr.analysis.explain.command import repaired
+from mlr.app.cli.command import VERSION_BASE
+from mlr.app.config.config_errors import one_sentence, raised_by_hydra
+from mlr.app.config.config_policy import check_overrides
+from mlr.app.config.output_paths import CONFIGS
+from mlr.app.config.run_spec import make_run_spec
+from mlr.app.config.schema import register_schema
+from mlr.app.run.hydra_files import to_yaml
+from mlr.app.run.job import Job, resolved
+from mlr.app.sweep.resolvers import register_resolvers
+from mlr.core.checks import InputError
+from mlr.core.commandline import trusted
+from mlr.records.identity import config_hash, is_of_run
+from mlr.records.reading import Recorded
+
+SEEDS = 5
+"""Seeds that are trained: those of the runs first, then the numbers that follow."""
+FEWEST_UPDATES = 2000
+"""Updates of a first round; a run of fewer than twice as many is trained in full at once."""
+FIRST = 8
+"""Part of the run's updates that is its first round: an eighth."""
+NEVER = 1e9
+"""Seconds between two checkpoints, which no run is to continue from."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Runs of one seed group whose remedies are tried.
+
+    cell: name of the group, as of its diagnoses.
+    runs: of the group, one that has the fault first.
+    seeds: that are trained.
+    configs: configurations by remedy, that of the runs as they are under the empty text.
+    total: updates of the run.
+    """
+
+    cell: str
+    runs: Sequence[Recorded]
+    seeds: Sequence[int]
+    configs: dict[str, dict[str, Any]]
+    total: int
+
+    @property
+    def rounds(self) -> list[int]:
+        """Numbers of updates of the rounds; the schedule of rates decides if a part is possible."""
+        updates = max(FEWEST_UPDATES, -(-self.total // FIRST))
+        parts = []
+        if self.configs[""]["schedule"]["_target_"] == "mlr.training.Constant":
+            while 2 * updates <= self.total:
+                parts.append(updates)
+                updates *= 2
+        return [*parts, self.total]
+
+    def job(self, remedy: str, seed: int, updates: int, folder: Path) -> Job:
+        """Return the job that trains a remedy for a number of updates; its number is not set."""
+        config = deepcopy(self.configs[remedy]) | {"seed": seed, "checkpoint": {"seconds": NEVER}}
+        if updates < self.total:
+            config["steps"] = updates
+        words = (*repaired(self.runs[0], remedy), f"seed={seed}")
+        return Job(0, words, config, folder, {"config.yaml": to_yaml(config)})
+
+
+def prepare(
+    cell: str, runs: Sequence[Recorded], remedies: Sequence[str], allowed: Sequence[str]
+) -> Case:
+    """Compose the configurations of a case, and check that the run can be trained again.
+
+    Args:
+        cell: name of the group.
+        runs: of the group, one that has the fault first.
+        remedies: overrides, first choice first.
+        allowed: names that may be imported besides mlr's own parts.
+
+    Raises:
+        InputError: it was trained by a loop of a user's own, its overrides give another
+            configuration now, its parts are not allowed, or its data are missing or other ones.
+    """
+    run = runs[0]
+    if run.entries.get("overrides") is None:
+        raise InputError(
+            f"{run.name} comes from a loop of your own, which mlr cannot train again: change your "
+            "program as explain says without --try, and explain its new folder."
+        )
+    with _composing():
+        control = _composed(run, "")
+        if config_hash(control) != run.entries.get("config_hash"):
+            raise InputError(
+                f"{run.name} cannot be trained again by its overrides, which give another "
+                "configuration now; train it once more by its own command and explain that run."
+            )
+        configs = {"": control} | {remedy: _composed(run, remedy) for remedy in remedies}
+    for config in configs.values():  # never from a file: who trusts a package says so now
+        config["allow_targets"] = list(allowed)
+    spec = make_run_spec(control)
+    experiment = spec.build()
+    if run.entries.get("data") not in (None, experiment.data.fingerprint):
+        raise InputError(
+            f"data={experiment.data.name} loads other data now than {run.name} was trained on."
+        )
+    return Case(cell, runs, _seeds(runs), configs, experiment.total_steps)
+
+
+def _seeds(runs: Sequence[Recorded]) -> list[int]:
+    """Return the seeds of the runs, that of the first one first, filled up with others."""
+    found = [run.seed for run in runs if run.seed is not None] or [0]
+    first = max(found) + 1
+    return list(dict.fromkeys([*found, *range(first, first + SEEDS)]))[:SEEDS]
+
+
+class _composing:
+    """Context in which Hydra composes by mlr's configuration files."""
+
+    def __enter__(self) -> None:
+        register_schema()
+        register_resolvers()
+        self._files = initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE)
+        self._files.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
+
+
+def _composed(run: Recorded, remedy: str) -> dict[str, Any]:
+    """Compose the configuration of a run with a remedy.
+
+    Raises:
+        InputError: its overrides cannot be composed.
+    """
+    words = [word for word in repaired(run, remedy) if is_of_run(word)]
+    try:
+        check_overrides(OverridesParser.create().parse_overrides(words))
+        return resolved(compose("train", words))
+    except InputError:
+        raise
+    except Exception as error:
+        if not raised_by_hydra(error):
+            raise
+        raise InputError(
+            f"{run.name} cannot be composed again: {one_sentence(error)}"
+        ) from error
