@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -35,18 +36,24 @@ UNJUDGED = "most rules need the final diagnostics, which"
 
 def main(place: str, as_json: bool) -> int:
     """Explain a run, a sweep or all runs below a folder; returns the exit code."""
-    runs = read_runs(Path(place))
-    if line := left_out(runs, [place]):
-        console.refuse(line)
-    found = explain(runs)
+    runs, found = diagnosed(place)
     if as_json:
-        write_utf8(json.dumps(_as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
+        write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
     else:
         print_in_full(console.console(), runs, found)
     return 0
 
 
-def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
+def diagnosed(place: str) -> tuple[list[Recorded], list[Diagnosis]]:
+    """Read and diagnose the runs in a folder, and report those that cannot be read."""
+    runs = read_runs(Path(place))
+    if line := left_out(runs, [place]):
+        console.refuse(line)
+    return runs, explain(runs)
+
+
+def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, Any]:
+    """Return diagnoses as plain values, or the reassurance as their summary."""
     rows = []
     for one in found:
         rows.append({key: value for key, value in vars(one).items() if key != "findings"})
@@ -56,19 +63,31 @@ def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str
     return {"runs": len(runs), "diagnoses": rows, "summary": summary}
 
 
-def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:
-    """Print sentence, evidence and remedy of each diagnosis, or a reassurance."""
+def print_in_full(
+    out: Console,
+    runs: Sequence[Recorded],
+    found: Sequence[Diagnosis],
+    tried: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Print sentence, evidence and remedy of each diagnosis, or a reassurance.
+
+    Where remedies were tried, the lines on each configuration follow its last diagnosis instead.
+    """
     if not found:
         console.print_lines(out, reassurance(runs))
-    for one in found[:SCREENFUL]:
+    last = {one.cell: number for number, one in enumerate(found[:SCREENFUL])}
+    for number, one in enumerate(found[:SCREENFUL]):
         title = Text(one.rule, style="bold yellow")
         title.append(f"  {one.cell}" if one.cell else "", style="bold")
         title.append(f"  in {one.count}" if one.total > 1 else "", style="dim")
         out.print(title, soft_wrap=True)
         console.print_lines(out, f"  {one.sentence}")
         console.print_lines(out, f"  {'evidence':<10}{one.evidence}", style="dim")
-        hints = remedies(runs, one).items()
-        console.print_lines(out, *(f"  {name:<10}{hint}" for name, hint in hints))
+        if tried is not None:
+            lines = tried[one.cell] if last[one.cell] == number else ()
+        else:
+            lines = [f"{name:<10}{hint}" for name, hint in remedies(runs, one).items()]
+        console.print_lines(out, *(f"  {line}" for line in lines))
     if len(found) > SCREENFUL:
         out.print(f"… and {len(found) - SCREENFUL} more; all of them by --json")
 

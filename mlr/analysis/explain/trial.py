@@ -173,9 +173,7 @@ def _verdict(
     helps = p <= LEVEL and sum(gains) > 0 and _left(tag, before, mean)
     known = p if p == p else None
     sure = "" if known is None else f" (p {'< 1e-6' if p < 1e-6 else f'= {p:.1g}'})"
-    return Verdict(
-        remedy, tag, mean, std, helps, f"{'helps' if helps else IN_VAIN}{sure}", known
-    )
+    return Verdict(remedy, tag, mean, std, helps, f"{'helps' if helps else IN_VAIN}{sure}", known)
 
 
 def _left(tag: str, before: float, after: float) -> bool:
@@ -185,9 +183,7 @@ def _left(tag: str, before: float, after: float) -> bool:
     return before <= 0 or after <= CURED * before
 
 
-def _is_worse(
-    control: Sequence[Recorded], runs: Sequence[Recorded], tag: str, p: float
-) -> bool:
+def _is_worse(control: Sequence[Recorded], runs: Sequence[Recorded], tag: str, p: float) -> bool:
     return standing(runs, tag).behind or (p <= LEVEL and sum(_gains(control, runs, tag)) < 0)
 
 

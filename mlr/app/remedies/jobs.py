@@ -22,11 +22,10 @@ from mlr.app.run.hydra_files import to_yaml
 from mlr.app.run.job import Job, resolved
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.core.checks import InputError
-from mlr.core.commandline import trusted
 from mlr.records.identity import config_hash, is_of_run
 from mlr.records.reading import Recorded
 
-SEEDS = 5
+SEEDS = 8
 """Seeds that are trained: those of the runs first, then the numbers that follow."""
 FEWEST_UPDATES = 2000
 """Updates of a first round; a run of fewer than twice as many is trained in full at once."""
@@ -148,6 +147,4 @@ def _composed(run: Recorded, remedy: str) -> dict[str, Any]:
     except Exception as error:
         if not raised_by_hydra(error):
             raise
-        raise InputError(
-            f"{run.name} cannot be composed again: {one_sentence(error)}"
-        ) from error
+        raise InputError(f"{run.name} cannot be composed again: {one_sentence(error)}") from error
