@@ -84,6 +84,7 @@ SECTIONS = BY_DEFAULT | {
         _section("probes", "one run with and without its probes", "probes"),
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
         _section("explain", "planted faults named first, healthy runs left alone", "explain"),
+        _section("remedies", "planted faults cured by the best of explain --try", "remedies"),
         _section(
             "faults", "checkpointing once a second: its share of a run's time", "checkpointing"
         ),

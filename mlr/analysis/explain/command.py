@@ -105,16 +105,16 @@ def command(run: Recorded, remedy: str) -> str | None:
     """
     first = remedy.partition(OR)[0]
     known = bool(first) and run.entries.get("overrides") is not None
-    return commandline.command("train", *repaired(run, first)) if known else None
+    return commandline.command("train", *repaired(run.overrides, first)) if known else None
 
 
-def repaired(run: Recorded, remedy: str) -> list[str]:
-    """Return the overrides of a run with those of a remedy in place of what they replace."""
+def repaired(overrides: Sequence[str], remedy: str) -> list[str]:
+    """Return overrides with those of a remedy in place of what they replace."""
     new = remedy.split()
     replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
     old = [
         word
-        for word in run.overrides
+        for word in overrides
         if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
     ]
     return [*old, *new]

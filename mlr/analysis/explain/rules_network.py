@@ -55,6 +55,7 @@ def not_finite(facts: Facts) -> Finding | None:
         f"learning rate can help: look at what {named} computes from the first examples.",
         f"status {facts.run.status}; before the first update {seen}",
         "",
+        spare=[_smaller_weights(facts)],
     )
 
 

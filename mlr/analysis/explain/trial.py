@@ -2,14 +2,15 @@
 
 A remedy is compared with the run as it is, seed by seed: a paired t-test as in `compare`, with
 Holm's correction for the number of remedies. The number is that of the ranking, on validation
-data, or on test data without any. Of equal accuracies the loss decides, if the remedy keeps it.
+data, or on test data without any. Where accuracies do not differ, the loss decides, if it is the
+same one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan, sqrt
+from math import isfinite, log, nan, sqrt
 
 import numpy as np
 
@@ -40,7 +41,7 @@ IN_VAIN = "tried, does not help"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TriedRemedy:
     """Judgement on one remedy.
 
     remedy: overrides.
@@ -63,7 +64,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdicts on all remedies of a run.
+    """TriedRemedys on all remedies of a run.
 
     tag: the number that ranks.
     mean: of the run as it is; NaN if no run came to its end.
@@ -77,7 +78,7 @@ class Judgement:
     mean: float
     std: float
     lost: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[TriedRemedy]
     best: str
 
 
@@ -118,7 +119,7 @@ def judge(
     helping = [one.remedy for one in verdicts if one.helps]
     best = helping[chosen([tried[remedy] for remedy in helping], tag)[0]] if helping else ""
     verdicts += [
-        Verdict(remedy, tag, nan, nan, False, f"cannot be trained: {reason}")
+        TriedRemedy(remedy, tag, nan, nan, False, f"cannot be trained: {reason}")
         for remedy, reason in (refused or {}).items()
     ]
     return Judgement(tag, mean, std, _lost(control), verdicts, best)
@@ -132,10 +133,17 @@ def _validated(metric: str, *groups: Sequence[Recorded]) -> str:
 
 
 def _gains(control: Sequence[Recorded], runs: Sequence[Recorded], tag: str) -> list[float]:
-    """List the gains by the remedy over the seeds of both."""
+    """List the gains by the remedy over the seeds of both; of losses, log of before / after.
+
+    A few seeds can have very large losses, which hide the gain of all the others.
+    """
     before, after = by_seed(control, tag), by_seed(runs, tag)
-    sign = 1 if is_higher_better(tag) else -1
-    return [sign * (after[seed] - before[seed]) for seed in before if seed in after]
+    pairs = [(before[seed], after[seed]) for seed in before if seed in after]
+    if is_higher_better(tag):
+        return [new - old for old, new in pairs]
+    if all(value > 0 for pair in pairs for value in pair):
+        return [log(old / new) for old, new in pairs]
+    return [old - new for old, new in pairs]
 
 
 def _corrected(
@@ -160,20 +168,22 @@ def _p(gains: Sequence[float], tag: str) -> float:
 
 def _verdict(
     remedy: str, control: Sequence[Recorded], runs: Sequence[Recorded], tag: str, p: float
-) -> Verdict:
+) -> TriedRemedy:
     mean, std = _spread(runs, tag)
     before = _spread(control, tag)[0]
     if standing(runs, tag).behind:
-        return Verdict(remedy, tag, mean, std, False, f"{IN_VAIN}: {_lost(runs)}")
+        return TriedRemedy(remedy, tag, mean, std, False, f"{IN_VAIN}: {_lost(runs)}")
     if standing(control, tag).behind:
         learned = not sum(Facts(run).unlearned for run in runs) > len(runs) / 2
         text = "helps" if learned else f"{IN_VAIN}: hardly better than a constant prediction"
-        return Verdict(remedy, tag, mean, std, learned, text)
+        return TriedRemedy(remedy, tag, mean, std, learned, text)
     gains = _gains(control, runs, tag)
     helps = p <= LEVEL and sum(gains) > 0 and _left(tag, before, mean)
     known = p if p == p else None
     sure = "" if known is None else f" (p {'< 1e-6' if p < 1e-6 else f'= {p:.1g}'})"
-    return Verdict(remedy, tag, mean, std, helps, f"{'helps' if helps else IN_VAIN}{sure}", known)
+    return TriedRemedy(
+        remedy, tag, mean, std, helps, f"{'helps' if helps else IN_VAIN}{sure}", known
+    )
 
 
 def _left(tag: str, before: float, after: float) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ class Case:
         config = deepcopy(self.configs[remedy]) | {"seed": seed, "checkpoint": {"seconds": NEVER}}
         if updates < self.total:
             config["steps"] = updates
-        words = (*repaired(self.runs[0], remedy), f"seed={seed}")
+        words = (*repaired(self.runs[0].overrides, remedy), f"seed={seed}")
         return Job(0, words, config, folder, {"config.yaml": to_yaml(config)})
 
 
@@ -119,17 +120,13 @@ def _seeds(runs: Sequence[Recorded]) -> list[int]:
     return list(dict.fromkeys([*found, *range(first, first + SEEDS)]))[:SEEDS]
 
 
-class _composing:
-    """Context in which Hydra composes by mlr's configuration files."""
-
-    def __enter__(self) -> None:
-        register_schema()
-        register_resolvers()
-        self._files = initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE)
-        self._files.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._files.__exit__(*error)
+@contextmanager
+def _composing() -> Iterator[None]:
+    """Let Hydra compose by mlr's configuration files."""
+    register_schema()
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
+        yield
 
 
 def _composed(run: Recorded, remedy: str) -> dict[str, Any]:
@@ -138,7 +135,7 @@ def _composed(run: Recorded, remedy: str) -> dict[str, Any]:
     Raises:
         InputError: its overrides cannot be composed.
     """
-    words = [word for word in repaired(run, remedy) if is_of_run(word)]
+    words = [word for word in repaired(run.overrides, remedy) if is_of_run(word)]
     try:
         check_overrides(OverridesParser.create().parse_overrides(words))
         return resolved(compose("train", words))
