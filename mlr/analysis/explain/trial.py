@@ -37,7 +37,9 @@ from mlr.records.status import FINISHED
 COARSE = 0.005
 """Least standard deviation of differences of accuracies, which are counts of few examples."""
 AS_IT_IS, NONE = "as it is", "none of them helps"
-IN_VAIN = "tried, does not help"
+IN_VAIN, SO_FAR = "tried, does not help", "does not help so far"
+"""Judgement after all updates of the run, and after a part of them."""
+HARDLY, WORSE = "tried, hardly helps", "tried, makes it worse"
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,13 @@ class TriedRemedy:
 
 @dataclass(frozen=True)
 class Judgement:
-    """TriedRemedys on all remedies of a run.
+    """Judgement on all remedies of a run.
 
     tag: the number that ranks.
     mean: of the run as it is; NaN if no run came to its end.
     std: over seeds.
     lost: text on runs as it is that came to no end; empty for none.
-    verdicts: by remedy, in the order of the findings.
+    remedies: each of them judged, in the order of the findings.
     best: the remedy that helps most; empty if none helps.
     """
 
@@ -78,7 +80,7 @@ class Judgement:
     mean: float
     std: float
     lost: str
-    verdicts: Sequence[TriedRemedy]
+    remedies: Sequence[TriedRemedy]
     best: str
 
 
@@ -93,6 +95,7 @@ def judge(
     control: Sequence[Recorded],
     tried: Mapping[str, Sequence[Recorded]],
     refused: Mapping[str, str] | None = None,
+    whole: bool = True,
 ) -> Judgement:
     """Judge remedies by their runs.
 
@@ -100,7 +103,9 @@ def judge(
         control: runs as it is, one a seed, as long as the others.
         tried: runs by remedy, of the same seeds.
         refused: reasons by the remedies that cannot be trained.
+        whole: False if the runs had a part of their updates only.
     """
+    in_vain = IN_VAIN if whole else SO_FAR
     metric = shared_metric([control, *tried.values()])
     tag = _validated(metric, control, *tried.values())
     mean, std = _spread(control, tag)
@@ -108,21 +113,21 @@ def judge(
     falls_back = is_higher_better(tag)
     loss = _validated(LOSS, control, *tried.values())
     by_loss_p = _corrected(control, tried, loss) if falls_back else {}
-    verdicts = []
+    remedies = []
     for remedy, runs in tried.items():
-        one = _verdict(remedy, control, runs, tag, p[remedy])
+        one = _judged(remedy, control, runs, tag, p[remedy], in_vain)
         same = len(by_loss([*control, *runs])) == 1
         if falls_back and same and not one.helps and not _is_worse(control, runs, tag, p[remedy]):
-            other = _verdict(remedy, control, runs, loss, by_loss_p[remedy])
+            other = _judged(remedy, control, runs, loss, by_loss_p[remedy], in_vain)
             one = other if other.helps else one
-        verdicts.append(one)
-    helping = [one.remedy for one in verdicts if one.helps]
+        remedies.append(one)
+    helping = [one.remedy for one in remedies if one.helps]
     best = helping[chosen([tried[remedy] for remedy in helping], tag)[0]] if helping else ""
-    verdicts += [
+    remedies += [
         TriedRemedy(remedy, tag, nan, nan, False, f"cannot be trained: {reason}")
         for remedy, reason in (refused or {}).items()
     ]
-    return Judgement(tag, mean, std, _lost(control), verdicts, best)
+    return Judgement(tag, mean, std, _lost(control), remedies, best)
 
 
 def _validated(metric: str, *groups: Sequence[Recorded]) -> str:
@@ -166,27 +171,31 @@ def _p(gains: Sequence[float], tag: str) -> float:
     return float(two_sided_p(t, freedom)[0])
 
 
-def _verdict(
-    remedy: str, control: Sequence[Recorded], runs: Sequence[Recorded], tag: str, p: float
+def _judged(
+    remedy: str,
+    control: Sequence[Recorded],
+    runs: Sequence[Recorded],
+    tag: str,
+    p: float,
+    in_vain: str,
 ) -> TriedRemedy:
-    mean, std = _spread(runs, tag)
-    before = _spread(control, tag)[0]
+    numbers = (remedy, tag, *_spread(runs, tag))
+    worse = p <= LEVEL and sum(_gains(control, runs, tag)) < 0
     if standing(runs, tag).behind:
-        return TriedRemedy(remedy, tag, mean, std, False, f"{IN_VAIN}: {_lost(runs)}")
-    if standing(control, tag).behind:
-        learned = not sum(Facts(run).unlearned for run in runs) > len(runs) / 2
-        text = "helps" if learned else f"{IN_VAIN}: hardly better than a constant prediction"
-        return TriedRemedy(remedy, tag, mean, std, learned, text)
-    gains = _gains(control, runs, tag)
-    helps = p <= LEVEL and sum(gains) > 0 and _left(tag, before, mean)
-    known = p if p == p else None
-    sure = "" if known is None else f" (p {'< 1e-6' if p < 1e-6 else f'= {p:.1g}'})"
-    return TriedRemedy(
-        remedy, tag, mean, std, helps, f"{'helps' if helps else IN_VAIN}{sure}", known
-    )
+        return TriedRemedy(*numbers, False, f"{in_vain}: {_lost(runs)}")
+    if standing(control, tag).behind and not worse:
+        helps = not sum(Facts(run).unlearned for run in runs) > len(runs) / 2
+        text = "helps" if helps else f"{in_vain}: hardly better than a constant prediction"
+        return TriedRemedy(*numbers, helps, text)
+    before, after = (_spread(each, tag)[0] for each in (control, runs))
+    helps = p <= LEVEL and not worse and _is_left(tag, before, after)
+    if p != p:
+        return TriedRemedy(*numbers, False, f"{in_vain}: too few seeds with a number")
+    text = "helps" if helps else WORSE if worse else HARDLY if p <= LEVEL else in_vain
+    return TriedRemedy(*numbers, helps, f"{text} (p {'< 1e-6' if p < 1e-6 else f'= {p:.1g}'})", p)
 
 
-def _left(tag: str, before: float, after: float) -> bool:
+def _is_left(tag: str, before: float, after: float) -> bool:
     """Return True if a remedy leaves at most `CURED` of the errors, or of the loss."""
     if is_higher_better(tag):
         before, after = 1 - before, 1 - after
@@ -216,19 +225,27 @@ def report(judgement: Judgement, updates: str, seeds: Sequence[int]) -> list[str
         updates: how long they were trained, as in `560 updates`.
         seeds: of the runs.
     """
-    names = [AS_IT_IS, *(one.remedy for one in judgement.verdicts)]
-    wide = max(map(len, names))
-    which = f"seeds {', '.join(map(str, seeds))}"
-    lines = [f"{'tried':<10}{updates}, {which}; {judgement.tag}:"]
+    wide = max(map(len, (AS_IT_IS, *(one.remedy for one in judgement.remedies))))
     start = _value(judgement.tag, judgement.mean, judgement.std)
-    own = [text for text in (start, judgement.lost) if text]
-    lines.append(f"  {AS_IT_IS:<{wide}}  {'  '.join(own)}")
-    for one in judgement.verdicts:
+    rows = [(AS_IT_IS, start, judgement.lost)]
+    for one in judgement.remedies:
         value = _value(one.tag, one.mean, one.std)
         tag = f"{one.tag} " if one.tag != judgement.tag else ""
-        lines.append(f"  {one.remedy:<{wide}}  {tag}{value}{'  ' if value else ''}{one.text}")
-    lines.append(f"{'best':<10}{judgement.best or NONE}")
-    return lines
+        rows.append((one.remedy, f"{tag}{value}", one.text))
+    return [
+        f"{'tried':<10}{updates}, {_listed(seeds)}; {judgement.tag}:",
+        *(
+            "  ".join(filter(None, (f"  {name:<{wide}}", value, text)))
+            for name, value, text in rows
+        ),
+        f"{'best':<10}{judgement.best or NONE}",
+    ]
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    first, last = seeds[0], seeds[-1]
+    in_order = list(seeds) == list(range(first, last + 1))
+    return f"seeds {first} to {last}" if in_order else f"seeds {', '.join(map(str, seeds))}"
 
 
 def _value(tag: str, mean: float, std: float) -> str:

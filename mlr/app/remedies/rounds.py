@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +17,7 @@ from mlr.app.run.job import Job
 from mlr.app.run.signals import Signals
 from mlr.core import console
 from mlr.core.checks import InputError
+from mlr.core.durable import WriteError
 from mlr.records.identity import group_key
 from mlr.records.outcome import Outcome
 from mlr.records.reading import Recorded, read_runs
@@ -91,14 +94,15 @@ class Rounds:
         while waiting:
             began = limit.left
             batch = [(one, waiting[one.cell].pop(0)) for one in self.cases if one.cell in waiting]
-            with TemporaryDirectory(prefix="mlr-try-") as place:
-                self._judge(batch, _train(batch, Path(place), limit))
+            with _temporary() as place:
+                self._judge(batch, _train(batch, place, limit))
             for case, _ in batch:
                 if not waiting[case.cell] or _is_clear(self.known[case.cell]):
                     del waiting[case.cell]
             # the next one has twice as many updates
             if waiting and 2 * (began - limit.left) > limit.left:
-                raise KeyboardInterrupt
+                self.ended = f"a longer training would not end within {self.minutes:g} minutes"
+                return
 
     def _judge(
         self, batch: Sequence[tuple[Case, int]], runs: Mapping[tuple[str, str], Sequence[_Run]]
@@ -112,7 +116,23 @@ class Rounds:
             }
             trained = {key: one for key, one in others.items() if not isinstance(one, str)}
             refused = {key: one for key, one in others.items() if isinstance(one, str)}
-            self.known[case.cell] = Tried(case, updates, judge(control, trained, refused))
+            whole = updates == case.total
+            self.known[case.cell] = Tried(case, updates, judge(control, trained, refused, whole))
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """Make a folder that is removed at the end, however that comes.
+
+    Raises:
+        WriteError: it cannot be made.
+    """
+    try:
+        folder = TemporaryDirectory(prefix="mlr-try-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise WriteError(Path(os.environ.get("TMPDIR", "/tmp")), error) from error
+    with folder as place:
+        yield Path(place)
 
 
 _Run = Recorded | Outcome
@@ -170,7 +190,7 @@ def _read(outcome: Outcome) -> _Run:
 def _is_clear(tried: Tried) -> bool:
     """Return True if the best remedy has passed by now what the run reached in the end."""
     judgement = tried.judgement
-    best = next((one for one in judgement.verdicts if one.remedy == judgement.best), None)
+    best = next((one for one in judgement.remedies if one.remedy == judgement.best), None)
     if best is None or best.tag != judgement.tag:
         return False
     ends = [end for run in tried.case.runs if (end := final(run, best.tag)) is not None]
