@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from mlr.analysis.explain import command as without_trial
@@ -130,9 +131,18 @@ class Attempts:
         if tried is None:
             return {"tried": None, "best": None}
         judgement = tried.judgement
-        about = asdict(judgement) | {"updates": tried.updates, "seeds": list(tried.case.seeds)}
+        about = asdict(judgement) | {"updates": tried.updates, "seeds": tried.case.seeds}
         line = without_trial.command(self.groups[cell][0], judgement.best)
-        return {"tried": about, "best": judgement.best or None, "command": line}
+        return {"tried": _plain(about), "best": judgement.best or None, "command": line}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _groups(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, list[Recorded]]:
