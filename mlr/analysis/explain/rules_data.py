@@ -63,7 +63,6 @@ def unscaled(facts: Facts) -> Finding | None:
         f"{facts.anatomy('start', 'loss'):.3g}, at the end {facts.metric('loss/train'):.3g}",
         "data.scale=standardize" if facts.takes("data", "scale") else "",
         {"size": size},
-        spare=["data.scale=unit"] if facts.takes("data", "scale") else (),
     )
 
 

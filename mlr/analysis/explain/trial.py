@@ -34,8 +34,11 @@ from mlr.analysis.ranking import (
 from mlr.records.reading import Recorded
 from mlr.records.status import FINISHED
 
-COARSE = 0.005
-"""Least standard deviation of differences of accuracies, which are counts of few examples."""
+FEWEST_EXAMPLES = 4
+"""Examples that a gain of accuracy must be. The seeds share one split, whose choice is chance, too:
+models that differ by g examples disagree on g at least, which has a standard error of √g."""
+ROUNDING = 0.01
+"""Examples that rounding of a mean accuracy may cost."""
 AS_IT_IS, NONE = "as it is", "none of them helps"
 IN_VAIN, SO_FAR = "tried, does not help", "does not help so far"
 """Judgement after all updates of the run, and after a part of them."""
@@ -94,6 +97,7 @@ def candidates(found: Sequence[Diagnosis]) -> list[str]:
 def judge(
     control: Sequence[Recorded],
     tried: Mapping[str, Sequence[Recorded]],
+    examples: int,
     refused: Mapping[str, str] | None = None,
     whole: bool = True,
 ) -> Judgement:
@@ -102,6 +106,7 @@ def judge(
     Args:
         control: runs as it is, one a seed, as long as the others.
         tried: runs by remedy, of the same seeds.
+        examples: of the split that decides.
         refused: reasons by the remedies that cannot be trained.
         whole: False if the runs had a part of their updates only.
     """
@@ -115,10 +120,10 @@ def judge(
     by_loss_p = _corrected(control, tried, loss) if falls_back else {}
     remedies = []
     for remedy, runs in tried.items():
-        one = _judged(remedy, control, runs, tag, p[remedy], in_vain)
+        one = _judged(remedy, control, runs, tag, p[remedy], examples, in_vain)
         same = len(by_loss([*control, *runs])) == 1
         if falls_back and same and not one.helps and not _is_worse(control, runs, tag, p[remedy]):
-            other = _judged(remedy, control, runs, loss, by_loss_p[remedy], in_vain)
+            other = _judged(remedy, control, runs, loss, by_loss_p[remedy], examples, in_vain)
             one = other if other.helps else one
         remedies.append(one)
     helping = [one.remedy for one in remedies if one.helps]
@@ -155,16 +160,15 @@ def _corrected(
     control: Sequence[Recorded], tried: Mapping[str, Sequence[Recorded]], tag: str
 ) -> dict[str, float]:
     """Compute p by remedy, corrected for their number; NaN for too few common seeds."""
-    p = holm(np.array([_p(_gains(control, runs, tag), tag) for runs in tried.values()]))
+    p = holm(np.array([_p(_gains(control, runs, tag)) for runs in tried.values()]))
     return dict(zip(tried, p.tolist(), strict=True))
 
 
-def _p(gains: Sequence[float], tag: str) -> float:
+def _p(gains: Sequence[float]) -> float:
     """Compute the p of a paired t-test; 0 for a difference that no seed changes."""
     if len(gains) < FEWEST:
         return nan
     mean, std = mean_and_std(gains)
-    std = max(std, COARSE if is_higher_better(tag) else 0.0)
     if std == 0:
         return 1.0 if mean == 0 else 0.0
     t, freedom = np.array([abs(mean) / std * sqrt(len(gains))]), np.array([len(gains) - 1.0])
@@ -177,6 +181,7 @@ def _judged(
     runs: Sequence[Recorded],
     tag: str,
     p: float,
+    examples: int,
     in_vain: str,
 ) -> TriedRemedy:
     numbers = (remedy, tag, *_spread(runs, tag))
@@ -188,16 +193,18 @@ def _judged(
         text = "helps" if helps else f"{in_vain}: hardly better than a constant prediction"
         return TriedRemedy(*numbers, helps, text)
     before, after = (_spread(each, tag)[0] for each in (control, runs))
-    helps = p <= LEVEL and not worse and _is_left(tag, before, after)
+    helps = p <= LEVEL and not worse and _is_much(tag, before, after, examples)
     if p != p:
         return TriedRemedy(*numbers, False, f"{in_vain}: too few seeds with a number")
     text = "helps" if helps else WORSE if worse else HARDLY if p <= LEVEL else in_vain
     return TriedRemedy(*numbers, helps, f"{text} (p {'< 1e-6' if p < 1e-6 else f'= {p:.1g}'})", p)
 
 
-def _is_left(tag: str, before: float, after: float) -> bool:
+def _is_much(tag: str, before: float, after: float, examples: int) -> bool:
     """Return True if a remedy leaves at most `CURED` of the errors, or of the loss."""
     if is_higher_better(tag):
+        if after - before < (FEWEST_EXAMPLES - ROUNDING) / examples:
+            return False
         before, after = 1 - before, 1 - after
     return before <= 0 or after <= CURED * before
 

@@ -45,6 +45,7 @@ class Case:
     seeds: that are trained.
     configs: configurations by remedy, that of the runs as they are under the empty text.
     total: updates of the run.
+    examples: of the split that judges: validation, or test without any.
     """
 
     cell: str
@@ -52,6 +53,7 @@ class Case:
     seeds: Sequence[int]
     configs: dict[str, dict[str, Any]]
     total: int
+    examples: int
 
     @property
     def rounds(self) -> list[int]:
@@ -110,7 +112,9 @@ def prepare(
         raise InputError(
             f"data={experiment.data.name} loads other data now than {run.name} was trained on."
         )
-    return Case(cell, runs, _seeds(runs), configs, experiment.total_steps)
+    data = experiment.data
+    examples = len(data.val if data.validated else data.test)
+    return Case(cell, runs, _seeds(runs), configs, experiment.total_steps, examples)
 
 
 def _seeds(runs: Sequence[Recorded]) -> list[int]:

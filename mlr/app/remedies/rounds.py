@@ -117,7 +117,9 @@ class Rounds:
             trained = {key: one for key, one in others.items() if not isinstance(one, str)}
             refused = {key: one for key, one in others.items() if isinstance(one, str)}
             whole = updates == case.total
-            self.known[case.cell] = Tried(case, updates, judge(control, trained, refused, whole))
+            self.known[case.cell] = Tried(
+                case, updates, judge(control, trained, case.examples, refused, whole)
+            )
 
 
 @contextmanager

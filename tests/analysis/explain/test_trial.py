@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
+from mlr.analysis.explain import trial
 from mlr.analysis.explain.findings import Diagnosis, Finding
-from mlr.analysis.explain.trial import candidates, judge, report
+from mlr.analysis.explain.trial import candidates, report
 from mlr.records.reading import Recorded
 
 NAN = float("nan")
@@ -31,6 +32,11 @@ def runs(values, tag="accuracy/val", pair="sigmoid+se", status="done", **more):
         vars(run).update(config={}, choices={})
         found.append(run)
     return found
+
+
+def judge(control, tried, refused=None, whole=True, examples=200):
+    """Judge on a split of 200 examples."""
+    return trial.judge(control, tried, examples, refused, whole)
 
 
 def judged(control, **tried):
@@ -71,12 +77,14 @@ def test_a_tenth_of_the_errors_must_go(gain, helps):
     assert one.text.startswith("helps" if helps else "tried, hardly helps")
 
 
-def test_one_example_more_in_each_seed_is_no_gain():
-    """Accuracies of 200 examples: a difference without spread, but of one example."""
-    one = judged(runs([0.98] * 3), values=[0.985] * 3)
-    assert one.p == pytest.approx(2 / 3**0.5 - 1, abs=0.2)
-    assert not one.helps
-    assert judged(runs([0.5] * 3), values=[1.0] * 3).helps
+@pytest.mark.parametrize(("gain", "helps"), [(3, False), (4, True)])
+def test_three_examples_of_the_split_are_no_gain(gain, helps):
+    """The difference has no spread, but all seeds have one split."""
+    one = judged(runs([0.95] * 3), values=[0.95 + gain / 200] * 3)
+    assert one.helps is helps
+    assert one.text.startswith("helps" if helps else "tried, hardly helps")
+    more = {"remedy": runs([0.95 + gain / 200] * 3)}
+    assert judge(runs([0.95] * 3), more, examples=400).best == "remedy"
 
 
 def test_validation_data_decide_and_test_data_without_any():

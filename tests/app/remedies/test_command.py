@@ -33,6 +33,18 @@ def temporary(tmp_path, monkeypatch) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def seeds(monkeypatch, request) -> None:
+    """Fewer seeds than a person needs, unless a test asks for all."""
+    if "all_seeds" not in request.fixturenames:
+        monkeypatch.setattr(jobs, "SEEDS", 3)
+
+
+@pytest.fixture
+def all_seeds() -> None:
+    """Mark of a test that needs every seed."""
+
+
 @pytest.fixture
 def dead(trained_before) -> Path:
     return trained_before("dead", *DEAD)
@@ -66,7 +78,7 @@ def advise(monkeypatch, *remedies: str) -> None:
 
 
 def test_the_remedy_that_wins_is_printed_with_both_numbers_and_a_command(
-    dead, temporary, capfd, train
+    dead, temporary, capfd, train, all_seeds
 ):
     before = listed(dead)
     capfd.readouterr()
@@ -92,16 +104,17 @@ def test_the_remedy_that_wins_is_printed_with_both_numbers_and_a_command(
     assert run.metrics["accuracy/test"] > 0.9
 
 
+@pytest.mark.slow
 def test_numbers_as_it_is_are_those_of_the_same_runs_trained_alone(dead, train, capfd):
     told = tried(dead, capfd)["tried"]
-    swept = train("-m", *DEAD, "seed=range(0,8)")
-    found = [run.metrics["accuracy/val"] for run in read_runs(*swept.runs)]
-    assert told["mean"] == pytest.approx(sum(found) / 8, abs=1e-12)
+    swept = train("-m", *DEAD, "seed=0,1,2")
+    found = [run.metrics["accuracy/val"] for run in read_runs(*swept.folder.rglob("*,seed=*"))]
+    assert told["mean"] == pytest.approx(sum(found) / 3, abs=1e-12)
     best = next(one for one in told["remedies"] if one["remedy"] == "loss=matching")
     words = ["loss=matching" if word == "loss=se" else word for word in DEAD]
-    swept = train("-m", *words, "seed=range(0,8)", "hydra.sweep.dir=other")
+    swept = train("-m", *words, "seed=0,1,2", "hydra.sweep.dir=other")
     found = [run.metrics["accuracy/val"] for run in read_runs(*swept.folder.glob("other/*=*"))]
-    assert best["mean"] == pytest.approx(sum(found) / 8, abs=1e-12)
+    assert best["mean"] == pytest.approx(sum(found) / 3, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +122,13 @@ def test_numbers_as_it_is_are_those_of_the_same_runs_trained_alone(dead, train, 
     [
         ("data=blobs epochs=6 head=sigmoid loss=se model.weight=0 model.bias=-12", "loss=bce"),
         ("data=digits epochs=2 head=linear loss=se optimizer.lr=1", "optimizer.lr=0.1"),
-        ("data=digits epochs=5 optimizer.lr=0.0005", "optimizer.lr=0.5"),
+        ("data=digits epochs=20 optimizer.lr=0.0005", "optimizer.lr=0.5"),
         ("data=xor epochs=30 model=linear head=sigmoid loss=bce", "model=mlp"),
     ],
     ids=["saturated", "rate too high", "rate too low", "model too small"],
 )
-def test_planted_faults_are_cured(line, best, trained_before, capfd):
-    told = tried(trained_before("run", *line.split()), capfd)
+def test_planted_faults_are_cured(line, best, train, capfd):
+    told = tried(train(*line.split()).runs[0], capfd)
     assert told["best"] == best
     assert shlex.split(told["command"])[-1] == best
     (won,) = [one for one in told["tried"]["remedies"] if one["remedy"] == best]
@@ -123,12 +136,12 @@ def test_planted_faults_are_cured(line, best, trained_before, capfd):
 
 
 def test_a_remedy_that_does_not_help_is_not_recommended(well, monkeypatch, capfd):
-    advise(monkeypatch, "optimizer.lr=1e-7", "seed=3", "optimizer.momentum=0.01")
+    advise(monkeypatch, "model.weight=0 optimizer.lr=1e-7", "optimizer.momentum=0.01")
     capfd.readouterr()
     assert main(str(well), trial=True) == 0
     lines = capfd.readouterr().out.splitlines()
     rows = {line.split()[0]: line for line in lines}
-    assert "tried, makes it worse" in rows["optimizer.lr=1e-7"]
+    assert "tried, makes it worse" in rows["model.weight=0"]
     assert "tried, does not help (p = " in rows["optimizer.momentum=0.01"]
     assert rows["best"].strip() == "best      none of them helps"
     assert "paste" not in rows
@@ -153,6 +166,7 @@ def test_a_healthy_run_has_nothing_to_try(well, capfd):
     assert lines[1:] == ["There is nothing to try."]
 
 
+@pytest.mark.slow
 def test_each_failing_configuration_is_tried_once(trained_before, monkeypatch, capfd):
     folder = trained_before(
         "sweep", "-m", *BLOBS, "model.bias=8", "head=clipped_linear,sigmoid", "seed=0,1,2",
@@ -165,9 +179,9 @@ def test_each_failing_configuration_is_tried_once(trained_before, monkeypatch, c
     assert main(str(folder), trial=True) == 0
     out = capfd.readouterr().out
     assert out.count("clipped_dead  clipped_linear+bce  in 3 of 3 runs") == 1
-    assert out.count("  tried     57 updates, seeds 0 to 7; accuracy/val:") == 1
-    # as it is and two remedies in eight seeds; sigmoid+bce is healthy
-    assert len(trained) == len({job.hash for job in trained}) == 24
+    assert out.count("  tried     57 updates, seeds 0 to 2; accuracy/val:") == 1
+    # as it is and two remedies in three seeds; sigmoid+bce is healthy
+    assert len(trained) == len({job.hash for job in trained}) == 9
 
 
 def rounds_of(monkeypatch, seen):
@@ -184,10 +198,10 @@ def rounds_of(monkeypatch, seen):
     return run_chunk
 
 
-def refused(folder: Path, capfd, *words: str, code: int = 2) -> str:
+def refused(folder: Path, capfd, *words: str) -> str:
     """The one line on standard error."""
     capfd.readouterr()
-    assert exit_code_of(lambda: main(str(folder), words, trial=True)) == code
+    assert exit_code_of(lambda: main(str(folder), words, trial=True)) == 2
     out, err = capfd.readouterr()
     assert out == ""
     assert err.count("\n") == 1
@@ -227,9 +241,10 @@ def test_data_that_are_gone_or_other_ones_are_refused(tmp_path, trained_before, 
     path.write_text(TABLE.replace("3,", "4,"))
     assert "loads other data now than run was trained on." in refused(folder, capfd)
     path.unlink()
-    assert f"{path.name} " in refused(folder, capfd, code=3)
+    assert "table.csv does not exist; name another file" in refused(folder, capfd)
 
 
+@pytest.mark.slow
 def test_parts_of_ones_own_are_imported_only_if_that_is_allowed(
     tmp_path, monkeypatch, trained_before, capfd
 ):
@@ -242,7 +257,8 @@ def test_parts_of_ones_own_are_imported_only_if_that_is_allowed(
     monkeypatch.syspath_prepend(tmp_path)
     folder = trained_before(
         "run", *BLOBS, "head=clipped_linear", "loss=se",
-        "model={_target_:trial_parts.Line,shape:[2],outputs:1}", "allow_targets=[trial_parts]",
+        "model=custom", "model._target_=trial_parts.Line", "+model.shape=[2]", "+model.outputs=1",
+        "allow_targets=[trial_parts]",
     )  # fmt: skip
     assert "allow_targets=[trial_parts]" in refused(folder, capfd)
     told = tried(folder, capfd, "allow_targets=[trial_parts]")
@@ -278,12 +294,12 @@ def short(monkeypatch):
 
 
 def test_a_long_run_is_tried_for_as_long_as_it_takes(dead, short, capfd):
-    """57 updates: after an eighth of them the unit is cured, and better than the run ended."""
+    """57 updates: after a quarter of them the unit is cured, and better than the run ended."""
     told = tried(dead, capfd)["tried"]
-    assert told["updates"] == 8
+    assert told["updates"] == 16
     capfd.readouterr()
     main(str(dead), trial=True)
-    assert "  tried     8 updates of 57, seeds 0 to 7; accuracy/val:" in capfd.readouterr().out
+    assert "  tried     16 updates of 57, seeds 0 to 2; accuracy/val:" in capfd.readouterr().out
 
 
 def test_no_remedy_is_given_up_before_the_end(well, short, monkeypatch, capfd):
@@ -292,10 +308,11 @@ def test_no_remedy_is_given_up_before_the_end(well, short, monkeypatch, capfd):
     rounds_of(monkeypatch, lambda chunk, *rest: updates.append(chunk[0].config["steps"]))
     told = tried(well, capfd)
     assert told["tried"]["remedies"][0]["text"].startswith("tried, does not help")
-    assert updates == [24, 48, 96, None]
+    assert updates == [24, 48, None]
     assert told["tried"]["updates"] == 190
 
 
+@pytest.mark.slow
 def test_what_an_earlier_round_told_is_printed_after_ctrl_c(well, short, monkeypatch, capfd):
     advise(monkeypatch, "optimizer.momentum=0.01")
     chunks = []
@@ -309,7 +326,7 @@ def test_what_an_earlier_round_told_is_printed_after_ctrl_c(well, short, monkeyp
     capfd.readouterr()
     assert main(str(well), trial=True) == 130
     out = capfd.readouterr().out
-    assert "  tried     48 updates of 190, seeds 0 to 7; accuracy/val:" in out
+    assert "  tried     48 updates of 190, seeds 0 to 2; accuracy/val:" in out
     assert "does not help so far" in out
 
 
@@ -330,19 +347,18 @@ def test_the_time_is_limited(dead, temporary, monkeypatch, capfd):
         (3999, "Constant", [3999]),
         (4000, "Constant", [2000, 4000]),
         (16000, "Constant", [2000, 4000, 8000, 16000]),
-        (80001, "Constant", [10001, 20002, 40004, 80001]),
+        (80001, "Constant", [10001, 20002, 80001]),  # 40,004 is more than half
         (80000, "Cosine", [80000]),
     ],
 )
 def test_rounds_double_from_an_eighth(total, schedule, expected):
     configs = {"": {"schedule": {"_target_": f"mlr.training.{schedule}"}}}
-    case = jobs.Case("", [], [], configs, total)
-    if expected[0] == 10001:
-        expected = [10001, 20002, 80001]  # 40,004 is more than half
+    case = jobs.Case("", [], [], configs, total, 100)
     assert case.rounds == expected
 
 
-def test_seeds_are_those_of_the_runs_then_others(tmp_path):
+def test_seeds_are_those_of_the_runs_then_others(tmp_path, all_seeds):
     runs = [made_run(tmp_path / str(seed), seed=seed) for seed in (4, 0, 1)]
     assert jobs._seeds(runs) == [4, 0, 1, 5, 6, 7, 8, 9]
     assert jobs._seeds(runs[:1]) == [4, 5, 6, 7, 8, 9, 10, 11]
+    assert jobs.SEEDS == 8  # as --help and the page say
