@@ -39,7 +39,7 @@ FEWEST_EXAMPLES = 4
 models that differ by g examples disagree on g at least, which has a standard error of √g."""
 ROUNDING = 0.01
 """Examples that rounding of a mean accuracy may cost."""
-AS_IT_IS, NONE = "as it is", "none of them helps"
+AS_IT_IS = "as it is"
 IN_VAIN, SO_FAR = "tried, does not help", "does not help so far"
 """Judgement after all updates of the run, and after a part of them."""
 HARDLY, WORSE = "tried, hardly helps", "tried, makes it worse"
@@ -224,32 +224,30 @@ def _lost(runs: Sequence[Recorded]) -> str:
     return f"{len(lost)} of {len(runs)} runs {status}" if lost else ""
 
 
-def report(judgement: Judgement, updates: str, seeds: Sequence[int]) -> list[str]:
-    """Write the lines on remedies that were tried.
+def report(judgement: Judgement, header: str, base: str = "") -> list[str]:
+    """Write the lines on remedies that were tried, under a header.
 
     Args:
         judgement: of them.
-        updates: how long they were trained, as in `560 updates`.
-        seeds: of the runs.
+        header: how they were trained, as in `560 updates, seeds 0 to 7`.
+        base: the remedy on top of which they were tried; empty for the run as it is.
     """
-    wide = max(map(len, (AS_IT_IS, *(one.remedy for one in judgement.remedies))))
+    base = base or AS_IT_IS
+    wide = max(map(len, (base, *(one.remedy for one in judgement.remedies))))
     start = _value(judgement.tag, judgement.mean, judgement.std)
-    rows = [(AS_IT_IS, start, judgement.lost)]
+    rows = [(base, start, judgement.lost)]
     for one in judgement.remedies:
         value = _value(one.tag, one.mean, one.std)
         tag = f"{one.tag} " if one.tag != judgement.tag else ""
         rows.append((one.remedy, f"{tag}{value}", one.text))
-    return [
-        f"{'tried':<10}{updates}, {_listed(seeds)}; {judgement.tag}:",
-        *(
-            "  ".join(filter(None, (f"  {name:<{wide}}", value, text)))
-            for name, value, text in rows
-        ),
-        f"{'best':<10}{judgement.best or NONE}",
+    lines = [
+        "  ".join(filter(None, (f"  {name:<{wide}}", value, text))) for name, value, text in rows
     ]
+    return [f"{header}; {judgement.tag}:", *lines]
 
 
-def _listed(seeds: Sequence[int]) -> str:
+def listed(seeds: Sequence[int]) -> str:
+    """Write seeds, as `seeds 0 to 7`."""
     first, last = seeds[0], seeds[-1]
     in_order = list(seeds) == list(range(first, last + 1))
     return f"seeds {first} to {last}" if in_order else f"seeds {', '.join(map(str, seeds))}"

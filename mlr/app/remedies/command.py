@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_GROUPS = without_trial.SCREENFUL
 """Most configurations whose remedies are tried: as many as diagnoses fit on a screen."""
 NOTHING = "There is nothing to try."
+NONE = "none of them helps"
 NO_OVERRIDE = "There is nothing to try: no override mends it."
 
 
@@ -88,7 +89,7 @@ class Attempts:
         self.groups = _groups(runs, found)
         self.endings: dict[str, list[str]] = {}
         self.ended, self.exit_code = "", 0
-        self._known: Mapping[str, Tried] = {}
+        self._known: Mapping[str, Sequence[Tried]] = {}
 
     def run(self) -> None:
         """Train the remedies.
@@ -96,7 +97,7 @@ class Attempts:
         Raises:
             InputError: none of the configurations can be trained again.
         """
-        from mlr.analysis.explain.trial import candidates, report
+        from mlr.analysis.explain.trial import candidates
         from mlr.app.remedies.jobs import Case, prepare
         from mlr.app.remedies.rounds import Rounds
 
@@ -115,25 +116,52 @@ class Attempts:
                     refused.append(error)
                     text = str(error)
             self.endings[cell] = [f"{'tried':<10}{text}" if remedies else text]
-        if refused and not cases:
-            raise refused[0]
         rounds = Rounds(cases)
         rounds.run()
         self.ended, self.exit_code, self._known = rounds.ended, rounds.exit_code, rounds.known
-        for cell, tried in rounds.known.items():
-            lines = report(tried.judgement, tried.length, tried.case.seeds)
-            line = without_trial.command(self.groups[cell][0], tried.judgement.best)
-            self.endings[cell] = [*lines, *([f"{'paste':<10}{line}"] if line else [])]
+        for cell, reason in rounds.failed.items():
+            refused.append(InputError(reason))
+            self.endings[cell] = [f"{'tried':<10}{reason}"]
+        if refused and not rounds.known and not rounds.ended:
+            raise refused[0]
+        for cell, stages in rounds.known.items():
+            line = without_trial.command(self.groups[cell][0], _best(stages))
+            paste = [f"{'paste':<10}{line}"] if line else []
+            self.endings[cell] = [
+                *_lines(stages),
+                f"{'best':<10}{_best(stages) or NONE}",
+                *paste,
+            ]
 
     def as_object(self, cell: str) -> dict[str, Any]:
         """Return what is known of a configuration, as plain values."""
-        tried = self._known.get(cell)
-        if tried is None:
+        stages = self._known.get(cell)
+        if stages is None:
             return {"tried": None, "best": None}
-        judgement = tried.judgement
-        about = asdict(judgement) | {"updates": tried.updates, "seeds": tried.case.seeds}
-        line = without_trial.command(self.groups[cell][0], judgement.best)
-        return {"tried": _plain(about), "best": judgement.best or None, "command": line}
+        about = [
+            asdict(one.judgement) | {"updates": one.updates, "seeds": one.case.seeds}
+            for one in stages
+        ]
+        best = _best(stages)
+        line = without_trial.command(self.groups[cell][0], best)
+        return {"tried": _plain(about), "best": best or None, "command": line}
+
+
+def _best(stages: Sequence[Tried]) -> str:
+    """Return the best remedy of all stages; empty for none."""
+    return next((one.judgement.best for one in reversed(stages) if one.judgement.best), "")
+
+
+def _lines(stages: Sequence[Tried]) -> Iterator[str]:
+    """Write the lines on the remedies of each stage."""
+    from mlr.analysis.explain.trial import listed, report
+
+    first = stages[0]
+    header = f"{'tried':<10}{first.length}, {listed(first.case.seeds)}"
+    for one in stages:
+        yield from report(one.judgement, header, one.case.base)
+        if one.left:
+            header = f"{'then':<10}with {one.then}: {one.left[0].rule} in {one.left[0].count}"
 
 
 def _plain(value: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,25 +46,18 @@ class Case:
     configs: configurations by remedy, that of the runs as they are under the empty text.
     total: updates of the run.
     examples: of the split that judges: validation, or test without any.
+    rounds: numbers of updates of the rounds.
+    base: the remedy, among those of `configs`, with which the others are compared.
     """
 
     cell: str
     runs: Sequence[Recorded]
     seeds: Sequence[int]
-    configs: dict[str, dict[str, Any]]
+    configs: Mapping[str, dict[str, Any]]
     total: int
     examples: int
-
-    @property
-    def rounds(self) -> list[int]:
-        """Numbers of updates of the rounds; the schedule of rates decides if a part is possible."""
-        updates = max(FEWEST_UPDATES, -(-self.total // FIRST))
-        parts = []
-        if self.configs[""]["schedule"]["_target_"] == "mlr.training.Constant":
-            while 2 * updates <= self.total:
-                parts.append(updates)
-                updates *= 2
-        return [*parts, self.total]
+    rounds: Sequence[int]
+    base: str = ""
 
     def job(self, remedy: str, seed: int, updates: int, folder: Path) -> Job:
         """Return the job that trains a remedy for a number of updates; its number is not set."""
@@ -73,6 +66,42 @@ class Case:
             config["steps"] = updates
         words = (*repaired(self.runs[0].overrides, remedy), f"seed={seed}")
         return Job(0, words, config, folder, {"config.yaml": to_yaml(config)})
+
+    def then(self, first: str, remedies: Sequence[str], updates: int, base: str) -> Case:
+        """Return the case of further remedies on top of a first one, in one round.
+
+        Args:
+            first: the remedy.
+            remedies: the further ones.
+            updates: of the round.
+            base: the remedy that they are compared with.
+
+        Raises:
+            InputError: they cannot be composed.
+        """
+        both = [" ".join(repaired(first.split(), remedy)) for remedy in remedies]
+        with _composing():
+            new = {one: _composed(self.runs[0], one) for one in both if one not in self.configs}
+        own = self.configs[base]
+        allowed = {"allow_targets": own["allow_targets"]}
+        configs = {base: own} | {key: one | allowed for key, one in new.items()}
+        return replace(self, configs=configs, rounds=[updates], base=base)
+
+
+def lengths(schedule: str, total: int) -> list[int]:
+    """Return the numbers of updates of the rounds of a run of `total` updates.
+
+    Args:
+        schedule: class of the schedule, with which a part of a run is a run if it is constant.
+        total: updates of the run.
+    """
+    updates = max(FEWEST_UPDATES, -(-total // FIRST))
+    parts = []
+    if schedule == "mlr.training.Constant":
+        while 2 * updates <= total:
+            parts.append(updates)
+            updates *= 2
+    return [*parts, total]
 
 
 def prepare(
@@ -114,7 +143,9 @@ def prepare(
         )
     data = experiment.data
     examples = len(data.val if data.validated else data.test)
-    return Case(cell, runs, _seeds(runs), configs, experiment.total_steps, examples)
+    total = experiment.total_steps
+    rounds = lengths(str(control["schedule"].get("_target_")), total)
+    return Case(cell, runs, _seeds(runs), configs, total, examples, rounds)
 
 
 def _seeds(runs: Sequence[Recorded]) -> list[int]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from mlr.analysis.explain.trial import Judgement, judge
+from mlr.analysis.explain import explain
+from mlr.analysis.explain.findings import Diagnosis
+from mlr.analysis.explain.trial import Judgement, candidates, judge
 from mlr.analysis.ranking import final, is_higher_better
 from mlr.app.remedies.jobs import Case
 from mlr.app.run.job import Job
@@ -24,6 +26,8 @@ from mlr.records.reading import Recorded, read_runs
 
 MINUTES = 10
 """Minutes after which no program goes on, and no round begins that would last longer."""
+MOST_STAGES = 3
+"""Most remedies that are put together: a remedy can show or make the next fault."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,15 @@ class Tried:
     case: whose remedies were tried.
     updates: of each run in that round.
     judgement: on the remedies.
+    then: the best remedy, or the first one if none helps.
+    left: faults that most of the runs with it still have.
     """
 
     case: Case
     updates: int
     judgement: Judgement
+    then: str
+    left: Sequence[Diagnosis]
 
     @property
     def length(self) -> str:
@@ -66,16 +74,20 @@ class TimeLimit(Signals):
 class Rounds:
     """Rounds of all cases.
 
-    known: what the last round of each case gave, by the name of its group.
+    known: what the last round of each case gave, and of the cases that followed from its best
+        remedy, by the name of its group.
+    failed: reasons by the groups that cannot be trained.
     ended: why it ended early; empty for rounds that came to their end.
+    exit_code: of the command.
     """
 
     def __init__(self, cases: Sequence[Case], minutes: float = MINUTES) -> None:
         """Take cases; `run` trains them for at most so many minutes."""
-        self.cases, self.minutes = cases, minutes
-        self.known: dict[str, Tried] = {}
-        self.ended = ""
-        self.exit_code = 0
+        self.minutes = minutes
+        self.waiting = [(case, list(case.rounds)) for case in cases]
+        self.known: dict[str, list[Tried]] = {}
+        self.failed: dict[str, str] = {}
+        self.ended, self.exit_code = "", 0
 
     def run(self) -> None:
         """Train round after round, in a temporary folder, until every case is clear."""
@@ -90,36 +102,61 @@ class Rounds:
                 self.ended = f"stopped after {self.minutes:g} minutes"
 
     def _run(self, limit: TimeLimit) -> None:
-        waiting = {case.cell: case.rounds for case in self.cases}
-        while waiting:
+        while self.waiting:
             began = limit.left
-            batch = [(one, waiting[one.cell].pop(0)) for one in self.cases if one.cell in waiting]
+            batch = [(case, rounds[0]) for case, rounds in self.waiting]
             with _temporary() as place:
-                self._judge(batch, _train(batch, place, limit))
-            for case, _ in batch:
-                if not waiting[case.cell] or _is_clear(self.known[case.cell]):
-                    del waiting[case.cell]
-            # the next one has twice as many updates
+                runs = _train(batch, place, limit)
+                judged = [_judged(*one, runs) for one in batch]
+            waiting = []
+            for (case, (_, *rounds)), tried in zip(self.waiting, judged, strict=True):
+                if isinstance(tried, str):
+                    self.failed[case.cell] = tried
+                    continue
+                stages = self.known.setdefault(case.cell, [])
+                stages[:] = [*(one for one in stages if one.case is not case), tried]
+                if rounds and not _is_clear(tried):
+                    waiting.append((case, rounds))
+                elif len(stages) < MOST_STAGES and (next_case := _next(tried)):
+                    waiting.append((next_case, list(next_case.rounds)))
+            self.waiting = waiting
+            # the next one may have twice as many updates
             if waiting and 2 * (began - limit.left) > limit.left:
                 self.ended = f"a longer training would not end within {self.minutes:g} minutes"
                 return
 
-    def _judge(
-        self, batch: Sequence[tuple[Case, int]], runs: Mapping[tuple[str, str], Sequence[_Run]]
-    ) -> None:
-        for case, updates in batch:
-            control = _recorded(runs[case.cell, ""])
-            if isinstance(control, str):
-                raise InputError(f"{case.runs[0].name} cannot be trained again: {control}")
-            others = {
-                remedy: _recorded(runs[case.cell, remedy]) for remedy in case.configs if remedy
-            }
-            trained = {key: one for key, one in others.items() if not isinstance(one, str)}
-            refused = {key: one for key, one in others.items() if isinstance(one, str)}
-            whole = updates == case.total
-            self.known[case.cell] = Tried(
-                case, updates, judge(control, trained, case.examples, refused, whole)
-            )
+
+def _judged(
+    case: Case, updates: int, runs: Mapping[tuple[str, str], Sequence[_Run]]
+) -> Tried | str:
+    """Judge the runs of a case, while their files are there; the reason if it has none."""
+    control = _recorded(runs[case.cell, case.base])
+    if isinstance(control, str):
+        return f"{case.runs[0].name} cannot be trained again: {control}"
+    remedies = [remedy for remedy in case.configs if remedy != case.base]
+    others = {remedy: _recorded(runs[case.cell, remedy]) for remedy in remedies}
+    trained = {key: one for key, one in others.items() if not isinstance(one, str)}
+    refused = {key: one for key, one in others.items() if isinstance(one, str)}
+    whole = updates == case.total
+    judgement = judge(control, trained, case.examples, refused, whole)
+    then = judgement.best or next(iter(trained), "")
+    found = explain(trained[then]) if then else []
+    left = [one for one in found if 2 * len(one.runs) > one.total]
+    return Tried(case, updates, judgement, then, left)
+
+
+def _next(tried: Tried) -> Case | None:
+    """Return the case of the faults that are left with a remedy; None without any."""
+    remedies = candidates(tried.left)
+    if not remedies:
+        return None
+    try:
+        case = tried.case.then(
+            tried.then, remedies, tried.updates, tried.judgement.best or tried.case.base
+        )
+    except InputError:
+        return None
+    return case if len(case.configs) > 1 else None
 
 
 @contextmanager
