@@ -38,7 +38,7 @@ class Tried:
     updates: of each run in that round.
     judgement: on the remedies.
     then: the best remedy, or the first one if none helps.
-    left: faults that most of the runs with it still have.
+    left: faults of runs with it; of the best remedy, those of most runs.
     """
 
     case: Case
@@ -141,7 +141,8 @@ def _judged(
     judgement = judge(control, trained, case.examples, refused, whole)
     then = judgement.best or next(iter(trained), "")
     found = explain(trained[then]) if then else []
-    left = [one for one in found if 2 * len(one.runs) > one.total]
+    # a remedy that helps is good enough for most runs; what spoilt another one may differ
+    left = [one for one in found if not judgement.best or 2 * len(one.runs) > one.total]
     return Tried(case, updates, judgement, then, left)
 
 
