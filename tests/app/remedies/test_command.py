@@ -90,6 +90,7 @@ def test_the_remedy_that_wins_is_printed_with_both_numbers_and_a_command(
     assert lines[4] == "    as it is               50.00 ± 0.00 %"
     assert lines[5].startswith("    head=sigmoid loss=bce  9")
     assert lines[5].endswith("helps (p < 1e-6)")
+    assert "± 0" not in lines[5]  # the seeds differ
     assert lines[6].startswith("    loss=matching          9")
     best, paste = lines[7].split(), lines[8].split()
     assert best[0] == "best"
@@ -265,10 +266,9 @@ def test_data_that_are_gone_or_other_ones_are_refused(tmp_path, trained_before, 
     assert "table.csv does not exist; name another file" in refused(folder, capfd)
 
 
-@pytest.mark.slow
-def test_parts_of_ones_own_are_imported_only_if_that_is_allowed(
-    tmp_path, monkeypatch, trained_before, capfd
-):
+@pytest.fixture
+def own_part(tmp_path, monkeypatch, trained_before) -> Path:
+    """The folder of a run whose model is a class of a user's own."""
     (tmp_path / "trial_parts.py").write_text(
         "from torch import nn\n\n\nclass Line(nn.Linear):\n"
         "    def __init__(self, shape, outputs):\n"
@@ -276,13 +276,20 @@ def test_parts_of_ones_own_are_imported_only_if_that_is_allowed(
         "        self.bias.data += 8\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    folder = trained_before(
-        "run", *BLOBS, "head=clipped_linear", "loss=se",
-        "model=custom", "model._target_=trial_parts.Line", "+model.shape=[2]", "+model.outputs=1",
+    return trained_before(
+        "run", *BLOBS, "head=clipped_linear", "loss=se", "model=custom",
+        "model._target_=trial_parts.Line", "+model.shape=[2]", "+model.outputs=1",
         "allow_targets=[trial_parts]",
     )  # fmt: skip
-    assert "allow_targets=[trial_parts]" in refused(folder, capfd)
-    told = tried(folder, capfd, "allow_targets=[trial_parts]")
+
+
+def test_parts_of_ones_own_are_not_imported_by_the_word_of_a_file(own_part, capfd):
+    assert "allow_targets=[trial_parts]" in refused(own_part, capfd)
+
+
+@pytest.mark.slow
+def test_parts_of_ones_own_are_imported_if_that_is_allowed(own_part, capfd):
+    told = tried(own_part, capfd, "allow_targets=[trial_parts]")
     assert told["best"] in ("head=sigmoid loss=bce", "loss=matching")
 
 
