@@ -24,17 +24,18 @@ def test_every_planted_fault_has_its_entry():
 
 
 @pytest.mark.parametrize(
-    ("faulty", "cured", "healthy", "is_cured", "in_vain"),
+    ("faulty", "cured", "harmful", "is_cured", "in_vain"),
     [
-        (0.1, 0.95, 0.97, True, False),
-        (0.1, 0.93, 0.97, False, False),
-        (0.1, 0.99, 0.97, True, False),
-        (0.5, 0.4, 0.97, False, True),
+        (0.1, 0.95, True, True, False),
+        (0.1, 0.93, True, False, False),
+        (0.1, 0.99, True, True, False),
+        (0.5, 0.4, True, False, True),
+        (0.95, 0.96, False, True, False),
     ],
 )
-def test_cured_is_as_good_as_healthy(faulty, cured, healthy, is_cured, in_vain):
-    one = TriedFault(DEAD, "loss=bce", faulty, cured, healthy)
-    assert (one.is_cured, one.in_vain) == (is_cured, in_vain)
+def test_cured_is_as_good_as_healthy(faulty, cured, harmful, is_cured, in_vain):
+    one = TriedFault(DEAD, "loss=bce", faulty, cured, healthy=0.97)
+    assert (one.is_harmful, one.is_cured, one.in_vain) == (harmful, is_cured, in_vain)
 
 
 @pytest.mark.slow
@@ -47,3 +48,16 @@ def test_a_fault_is_tried_and_judged_with_other_seeds(tmp_path):
     first, second = remedies.rows(1, [(DEAD, CURE)])
     assert (first.mlr, first.kept) == ("1 of 1", True)
     assert (second.mlr, second.kept) == ("0 of 1", True)
+
+
+def test_faults_that_cost_nothing_are_not_counted(tmp_path, monkeypatch):
+    found = [
+        TriedFault(DEAD, "loss=bce", 0.5, 0.97, 0.97),
+        TriedFault(DEAD, "", 0.5, 0.5, 0.97),
+        TriedFault(DEAD, "", 0.96, 0.96, 0.97),
+    ]
+    monkeypatch.setattr(remedies, "try_faults", lambda folder, cases: found)
+    first, second = remedies.rows(1)
+    assert (first.mlr, first.value, first.kept) == ("1 of 2", 50, False)
+    assert first.other == f"none: {DEAD.overrides}"
+    assert second.mlr == "0 of 1"
