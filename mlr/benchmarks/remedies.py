@@ -57,8 +57,8 @@ CURES: Mapping[str, Sequence[str]] = {
 }
 """By rule, for each of its planted faults in their order: the overrides that undo it.
 
-They were written down without a look at the remedies. Labels and too few examples are data, which
-no override mends.
+They were written down without a look at the remedies. Wrong labels and too few examples have none:
+to undo them is another task.
 """
 FRESH = range(100, 103)
 """Seeds of the judge, which no trial uses."""
