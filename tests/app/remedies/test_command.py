@@ -67,7 +67,8 @@ def tried(folder: Path, capfd, *words: str) -> dict:
 
 
 def advise(monkeypatch, *remedies: str) -> None:
-    """Let the first run have a fault with these remedies."""
+    """Let the first run have a fault with these remedies, and nothing else be tried."""
+    monkeypatch.setattr(rounds, "MOST_STAGES", 1)
 
     def explain(runs):
         finding = Finding("A fault.", "none", remedies[0], spare=remedies[1:])
