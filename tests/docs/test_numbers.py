@@ -154,6 +154,32 @@ def test_thresholds_of_the_diagnoses():
     assert "up to twelve diagnoses" in text
 
 
+def test_limits_of_a_trial_of_remedies():
+    from mlr.analysis.compare.significance import LEVEL
+    from mlr.analysis.explain import diagnose, trial
+    from mlr.app.remedies import command, jobs, rounds
+    from mlr.benchmarks import remedies
+
+    text = " ".join(page("not_learning").split())
+    for number, said in (
+        (jobs.SEEDS == 8, "are trained with eight seeds"),
+        (command.MOST_GROUPS == 12, "is tried once, up to twelve of them"),
+        (LEVEL == 0.05, "(p ≤ 0.05, corrected for the number of remedies)"),
+        (trial.FEWEST_EXAMPLES == 4, "by at least four examples of the split"),
+        (diagnose.CURED == 1 - 1 / 10, "and by a tenth of the errors"),
+        (jobs.FEWEST_UPDATES == 2000, "A run of fewer than 4,000 updates is trained in full."),
+        (jobs.FIRST == 8, "for an eighth of its updates (2,000 at least)"),
+        (rounds.MINUTES == 10, "After ten minutes, or on Ctrl-C"),
+        (remedies.BAND == 0.03, "at most 0.03 is left to the training without the fault"),
+        (rounds.MOST_STAGES == 3, "Up to three remedies are put together"),
+    ):
+        assert number, said
+        assert said in text
+    found = re.search(r"Of (\d+) faults that cost test accuracy, (\d+) are cured", text)
+    of, cured = map(int, found.groups())
+    assert 0.8 * of <= cured <= of <= len(remedies.curable())
+
+
 def test_numbers_of_planted_runs():
     from mlr.benchmarks.explain import FINE, PLANTED
 

@@ -99,7 +99,9 @@ def check_output(block: str, printed: str) -> None:
         assert any(line.startswith(row.removesuffix("…").rstrip()) for line in lines), row
 
 
-@pytest.mark.parametrize("page", ["tutorial", pytest.param("figures", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "page", ["tutorial", "not_learning", pytest.param("figures", marks=pytest.mark.slow)]
+)
 def test_a_page_prints_what_it_shows(page, tmp_path, script, monkeypatch):
     monkeypatch.setattr("mlr.app.export.restored.FRAMES", 3)
     printed = ""

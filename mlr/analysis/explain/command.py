@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -36,18 +37,24 @@ UNJUDGED = "most rules need the final diagnostics, which"
 
 def main(place: str, as_json: bool) -> int:
     """Explain a run, a sweep or all runs below a folder; returns the exit code."""
-    runs = read_runs(Path(place))
-    if line := left_out(runs, [place]):
-        console.refuse(line)
-    found = explain(runs)
+    runs, found = diagnosed(place)
     if as_json:
-        write_utf8(json.dumps(_as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
+        write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
     else:
         print_in_full(console.console(), runs, found)
     return 0
 
 
-def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
+def diagnosed(place: str) -> tuple[list[Recorded], list[Diagnosis]]:
+    """Read and diagnose the runs in a folder, and report those that cannot be read."""
+    runs = read_runs(Path(place))
+    if line := left_out(runs, [place]):
+        console.refuse(line)
+    return runs, explain(runs)
+
+
+def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, Any]:
+    """Return diagnoses as plain values, or the reassurance as their summary."""
     rows = []
     for one in found:
         rows.append({key: value for key, value in vars(one).items() if key != "findings"})
@@ -57,16 +64,28 @@ def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str
     return {"runs": len(runs), "diagnoses": rows, "summary": summary}
 
 
-def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:
-    """Print sentence, evidence and remedy of each diagnosis, or a reassurance."""
+def print_in_full(
+    out: Console,
+    runs: Sequence[Recorded],
+    found: Sequence[Diagnosis],
+    tried: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Print sentence, evidence and remedy of each diagnosis, or a reassurance.
+
+    Where remedies were tried, the lines on each configuration follow its last diagnosis instead.
+    """
     if not found:
         console.print_lines(out, reassurance(runs))
-    for one in found[:SCREENFUL]:
+    last = {one.cell: number for number, one in enumerate(found[:SCREENFUL])}
+    for number, one in enumerate(found[:SCREENFUL]):
         title = Text(one.rule, style="bold yellow")
         title.append(f"  {one.cell}" if one.cell else "", style="bold")
         title.append(f"  in {one.count}" if one.total > 1 else "", style="dim")
         out.print(title, soft_wrap=True)
         _, said, evidence, *hints = written(runs, one)
+        if tried is not None:
+            lines = tried[one.cell] if last[one.cell] == number else ()
+            hints = [f"  {line}" for line in lines]
         console.print_lines(out, said)
         console.print_lines(out, evidence, style="dim")
         console.print_lines(out, *hints)
@@ -97,15 +116,21 @@ def command(run: Recorded, remedy: str) -> str | None:
 
     None without a remedy, and for a loop of a user's own.
     """
-    new = remedy.partition(OR)[0].split()
+    first = remedy.partition(OR)[0]
+    known = bool(first) and run.entries.get("overrides") is not None
+    return commandline.command("train", *repaired(run.overrides, first)) if known else None
+
+
+def repaired(overrides: Sequence[str], remedy: str) -> list[str]:
+    """Return overrides with those of a remedy in place of what they replace."""
+    new = remedy.split()
     replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
     old = [
         word
-        for word in run.overrides
+        for word in overrides
         if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
     ]
-    known = bool(new) and run.entries.get("overrides") is not None
-    return commandline.command("train", *old, *new) if known else None
+    return [*old, *new]
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:

@@ -55,6 +55,7 @@ def not_finite(facts: Facts) -> Finding | None:
         f"learning rate can help: look at what {named} computes from the first examples.",
         f"status {facts.run.status}; before the first update {seen}",
         "",
+        spare=["model.weight=null model.bias=null"] if _sets_weights(facts) else (),
     )
 
 
@@ -104,9 +105,13 @@ def _cost_nothing(facts: Facts, sane: float) -> bool:
     return well and curve_shape.time_above(facts, sane) <= SOON
 
 
-def _smaller_weights(facts: Facts) -> str:
+def _sets_weights(facts: Facts) -> bool:
     model = facts.part("model")
-    if (model.get("weight"), model.get("bias")) != (None, None):
+    return (model.get("weight"), model.get("bias")) != (None, None)
+
+
+def _smaller_weights(facts: Facts) -> str:
+    if _sets_weights(facts):
         return "model.weight=null model.bias=null"
     return "model.init=torch model.init_scale=1" if facts.takes("model", "init") else ""
 

@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 HOMES = {
     "board": "mlr.app.board.command",
     "compare": "mlr.analysis.compare.command",
-    "explain": "mlr.analysis.explain.command",
+    "explain": "mlr.app.remedies.command",
     "figures": "mlr.app.export.command",
     "report": "mlr.analysis.report.command",
     "verify": "mlr.analysis.verify.command",
@@ -79,9 +79,23 @@ def explain(parser: ArgumentParser) -> None:
 
     mlr explain runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c
     mlr explain runs/<sweep> --json
+    mlr explain runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c --try
     """
     parser.add_argument("place", metavar="folder", help=FOLDER)
+    parser.add_argument(
+        "words",
+        metavar="allow_targets=[NAME]",
+        nargs="*",
+        help="of --try: lets a run's own parts be imported",
+    )
     parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--try",
+        dest="trial",
+        action="store_true",
+        help="train each remedy and the run as it is, with 8 seeds and without leaving files, and "
+        "say which remedy helps; it ends after 10 minutes at most",
+    )
 
 
 def figures(parser: ArgumentParser) -> None:
