@@ -339,6 +339,22 @@ def test_every_rule_of_explain_has_its_place():
     assert {*re.findall(r"^(?:- )?`(\w+)`:", text, re.MULTILINE)} == {*RULES}
 
 
+def test_every_rule_for_programs_has_its_place():
+    from mlr.analysis.explain.diagnose import PROGRAM_RULES, RULES, page
+
+    text = TEXTS[ROOT / "mlr" / "docs" / "program_faults.md"]
+    sections = {
+        section.partition("\n")[0].lower().replace(",", "").replace(" ", "-"): section
+        for section in text.split("\n## ")[1:]
+    }
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)))
+    assert sorted(listed) == sorted({*PROGRAM_RULES} - {*RULES})
+    for rule in listed:
+        path, _, anchor = page(rule).partition("#")
+        assert ROOT / path == ROOT / "mlr" / "docs" / "program_faults.md"
+        assert f"`{rule}`" in sections[anchor]
+
+
 def test_every_exit_code_is_on_the_page_of_runs():
     """Codes of the errors by their classes, the others by name."""
     from mlr.app.cli import main

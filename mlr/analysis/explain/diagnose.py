@@ -73,12 +73,13 @@ PROGRAM_RULES: Mapping[str, Rule] = {
 }
 """Rules for a program of a user's own: what is certain comes first."""
 PAGE = "mlr/docs/not_learning.md"
+PAGE_OF_PROGRAMS = "mlr/docs/program_faults.md"
 SECTIONS = {
     output.__name__: "outputs-that-do-not-fit-the-loss",
     loop.__name__: "the-loop-and-the-optimizer",
     data.__name__: "inputs-targets-and-weights",
 }
-"""Headings of the page by the module of a rule."""
+"""Headings of that page by the module of a rule."""
 EVERY_RULE = list(dict.fromkeys((*RULES, *PROGRAM_RULES)))
 OF_DATA = ("label_noise", "overfitting")
 """Rules that may both be reported."""
@@ -96,7 +97,7 @@ Refutes = Callable[[str], bool]
 def page(rule: str) -> str:
     """Return the page that tells more of a rule for programs of a user's own."""
     section = SECTIONS.get(PROGRAM_RULES[rule].__module__) if rule in PROGRAM_RULES else None
-    return f"{PAGE}#{section}" if section else PAGE
+    return f"{PAGE_OF_PROGRAMS}#{section}" if section else PAGE
 
 
 def findings(run: Recorded) -> dict[str, Finding]:
