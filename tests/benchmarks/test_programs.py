@@ -185,6 +185,7 @@ def ends(one: Faulty | LookAlike):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("one", [*FAULTY, *LOOK_ALIKES], ids=lambda one: one.name)
 def test_every_program_fails_by_its_fault_and_learns_without(one):
     for program, faulty in ends(one):
@@ -200,6 +201,7 @@ ENDED = {"no_grad_in_forward"}
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("one", [*FAULTY, *LOOK_ALIKES], ids=lambda one: one.name)
 def test_no_program_is_changed_by_its_probe(one, tmp_path):
     for program, faulty in ends(one):

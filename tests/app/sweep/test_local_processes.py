@@ -127,7 +127,7 @@ def test_products_on_several_threads_are_those_of_a_run_alone(tmp_path, model):
     same(tmp_path, 2, *IMAGES, f"model={model}", "seed=0,1")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_many_small_runs_in_processes_of_their_own_accord(tmp_path, train):
     line = (*TWO[1:], "data=blobs", "head=sigmoid", "loss=se,bce", "epochs=2", "seed=range(0,64)")
     with started(tmp_path, *line) as process:
@@ -140,7 +140,7 @@ def test_many_small_runs_in_processes_of_their_own_accord(tmp_path, train):
     assert tables[0] == tables[1]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_process_costs_nothing(tmp_path):
     line = (*LONG[:-2], "epochs=600", "checkpoint.seconds=0.1", "seed=range(0,8)")
     with started(tmp_path, *line) as process:
@@ -154,7 +154,7 @@ def test_a_killed_process_costs_nothing(tmp_path):
     assert ends(tmp_path / "mine") == ends(tmp_path / "alone")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("name", "code", "group"),
     [("SIGINT", 130, True), ("SIGINT", 130, False), ("SIGTERM", 143, False), ("SIGUSR1", 75, True)],
@@ -183,7 +183,7 @@ class Here:
         self.folder = folder
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_an_interrupted_sweep_goes_on_in_two_processes(tmp_path):
     line = (*LONG[:-2], "epochs=600", "checkpoint.seconds=0.1", "seed=range(0,8)")
     with started(tmp_path, *line) as process:
@@ -199,7 +199,7 @@ def test_an_interrupted_sweep_goes_on_in_two_processes(tmp_path):
     assert ends(tmp_path / "mine") == ends(tmp_path / "alone")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_command_that_is_killed_leaves_no_process(tmp_path):
     with started(tmp_path, *LONG) as process:
         worker = other(tmp_path, process)
@@ -208,7 +208,7 @@ def test_a_command_that_is_killed_leaves_no_process(tmp_path):
         assert gone(worker)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_refused_sweep_leaves_no_process(tmp_path):
     with started(tmp_path, *LONG[:-1], "head=sigmoid", "loss=ce", "data=digits",
                  "seed=range(0,200)") as process:  # fmt: skip
@@ -219,7 +219,7 @@ def test_a_refused_sweep_leaves_no_process(tmp_path):
     assert left == []
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_failures_and_words_of_the_other_process_are_shown(tmp_path):
     """One of its runs fails, and its model prints."""
     table = "\n".join(["x,label", *(f"{n % 7},{n % 2}" for n in range(40))])
