@@ -208,7 +208,7 @@ def test_each_part_and_step_draws_its_own(parts, monkeypatch):
 
 def _layout(run):
     layout = Layout.of(run.module)
-    flat = layout.stack([run.module])
+    flat = layout.stack([run.parameters])
     return layout, flat, torch.zeros_like(flat)
 
 

@@ -367,7 +367,7 @@ def test_memory_is_shared_by_the_processes(monkeypatch, tmp_path, processes, exp
 
     experiment = SimpleNamespace(device="cpu", data=object())
     prepared = SimpleNamespace(experiment=experiment, before=None)
-    monkeypatch.setattr(packing._Packing, "_built", lambda self, job: prepared)
+    monkeypatch.setattr(packing._Packing, "_built", lambda self, job, there: prepared)
     for name, value in {
         **{"free_bytes": 1200, "bytes_per_run": 1, "bytes_of_data": 1},
         **{"program_key": 0, "outcome_at": None, "train_program": None},
