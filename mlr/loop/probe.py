@@ -151,12 +151,14 @@ class GradientProbe:
         """
         if self._closed or not torch.is_grad_enabled():
             return
-        looked = self._observer.watch(logits, targets, loss)
+        # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
+        copied = loss is not None and not loss.requires_grad and logits.requires_grad
+        looked = self._observer.watch(logits, targets, None if copied else loss)
         if looked and self._observer.calls > NOTED:
             self._note()
         if not self._due:
             return
-        if loss is not None and loss.grad_fn is None:
+        if loss is not None and loss.grad_fn is None and not copied:
             return  # nothing can be measured, and the diagnosis tells
         if not logits.requires_grad:
             raise InputError(

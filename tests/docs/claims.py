@@ -76,11 +76,11 @@ CLAIMS = {
     ),
     "sparsemax": Claim(
         (
-            (README, "`ce`: 9 to 20 % of the digits are right; 92 to 99 % with `matching`"),
-            (PAGE, "`ce`: 9 to 20 % of the digits are right; 92 to 99 % with `matching`"),
-            (PARTS, "finds 9 to 20 % of the digits with them, and 92 to 99 % with the matching"),
+            (README, "`ce`: 9 to 30 % of the digits are right; 92 to 99 % with `matching`"),
+            (PAGE, "`ce`: 9 to 30 % of the digits are right; 92 to 99 % with `matching`"),
+            (PARTS, "finds 9 to 30 % of the digits with them, and 92 to 99 % with the matching"),
         ),
-        {"+se": Range(0.09, 0.20), "+ce": Range(0.09, 0.20), "+matching": Range(0.92, 0.99)},
+        {"+se": Range(0.09, 0.30), "+ce": Range(0.09, 0.30), "+matching": Range(0.92, 0.99)},
     ),
 }
 """By experiment; each number for seeds 0 to 4."""

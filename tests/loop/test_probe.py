@@ -338,6 +338,27 @@ def test_logits_that_no_loss_was_computed_from_are_told_of(tmp_path):
     probe.close()
 
 
+def test_a_copy_of_the_loss_is_recorded_and_is_no_fault(tmp_path):
+    from mlr.analysis.explain import explain
+
+    torch.manual_seed(0)
+    model, told = nn.Linear(4, 2), []
+    optimizer = sgd(model, 0.5)
+    with every_step(model, optimizer, tmp_path / "it") as probe:
+        for _ in range(20):
+            inputs = torch.randn(16, 4)
+            logits, targets = model(inputs), (inputs[:, 0] > 0).long()
+            loss = F.cross_entropy(logits, targets)
+            probe.watch(logits, targets, loss.detach())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            told.append(float(loss.detach()))
+    rows = table(tmp_path / "it")
+    assert [float(row["loss/train"]) for row in rows] == pytest.approx(told, rel=1e-6)
+    assert not explain(read_runs(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
