@@ -30,6 +30,17 @@ def pytest_configure(config) -> None:
                 config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, True))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items) -> None:
+    """Keep tests of one group on one worker: pytest 9.2 passes over the mark that xdist 3.8 sets."""
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        for mark in item.iter_markers("xdist_group"):
+            if not item.nodeid.endswith(f"@{mark.args[0]}"):
+                item._id = type(item._id).parse(f"{item.nodeid}@{mark.args[0]}")
+
+
 def _hear() -> None:
     """Ignore by a handler what nohup or a shell's background ignores: exec inherits no handler."""
     for name in ("SIGINT", "SIGHUP"):

@@ -120,7 +120,7 @@ def test_runs_of_two_processes_equal_those_of_one(tmp_path, train):
     assert tables[0] == tables[1]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
 def test_products_on_several_threads_are_those_of_a_run_alone(tmp_path, model):
     """Of all lanes, wide ones, and by autograd: as many threads share each, whoever trains."""
