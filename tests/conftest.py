@@ -32,7 +32,7 @@ def pytest_configure(config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items) -> None:
-    """Keep tests of one group on one worker: pytest 9.2 passes over the mark that xdist 3.8 sets."""
+    """Keep tests of one group on one worker: pytest 9.2 does not read what xdist 3.8 sets."""
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:
