@@ -35,6 +35,9 @@ HOLES = 0.2
 """Share of classes without examples from which it is a vocabulary."""
 FLAT = 1e-6
 """Spread of the outputs as a share of their size below which they are the same."""
+LONG, NO_WORSE = 200, 1.2
+"""Updates after which a sound model is better than a constant, and the largest multiple of the
+constant's loss of one that is held up by nothing else."""
 FEWEST = 100
 """Targets from which a class without any is no chance."""
 
@@ -64,8 +67,7 @@ def zero_weights(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         f"The weights of hidden layers are all 0 ({', '.join(last.symmetric)}): their units are "
-        "the "
-        "same, get the same gradient or none, and stay the same.",
+        "the same, get the same gradient or none, and stay the same.",
         f"all rows of these weights are 0 after {last.updates:,} updates",
         "torch.nn.init.kaiming_normal_(layer.weight)",
         certain=not early,
@@ -79,8 +81,7 @@ def symmetric_weights(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         f"All units of a hidden layer are the same ({', '.join(last.symmetric)}): they began "
-        "equal, "
-        "get the same gradient, and count as one.",
+        "equal, get the same gradient, and count as one.",
         f"all rows of the weights are equal to the bit after {last.updates:,} updates",
         "torch.nn.init.kaiming_normal_(layer.weight)",
         certain=not early,
@@ -94,8 +95,7 @@ def inputs_lose_precision(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         "A column of the inputs has a mean {offset:.2g} times its standard deviation: float32, "
-        "with "
-        "its seven digits, loses the differences between examples.",
+        "with its seven digits, loses the differences between examples.",
         f"largest |mean| / std of a column {offset:.3g}; largest column "
         f"{program.highest('input_largest'):.3g}",
         "inputs = (inputs.double() - mean) / std, and .float() after it",
@@ -113,8 +113,7 @@ def dead_relus(program: WatchedProgram) -> Finding | None:
     return Finding(
         "All ReLUs of a layer are 0 for all examples: no gradient passes, and they stay so.",
         f"share of dead units by layer {', '.join(f'{share:.2g}' for share in shares)}, at the "
-        "start "
-        f"{', '.join(f'{share:.2g}' for share in program.first.dead)}",
+        f"start {', '.join(f'{share:.2g}' for share in program.first.dead)}",
         "a smaller learning rate, standardised inputs, or nn.LeakyReLU",
     )
 
@@ -241,8 +240,7 @@ def vanishing_gradient(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         "The gradient vanishes on its way: that of the first layer is {share:.2g} times that of "
-        "the "
-        "last.",
+        "the last.",
         f"median of grad_norm of the first layer over that of the last {np.median(known):.3g}; "
         f"{program.compared}",
         "nn.ReLU in place of nn.Sigmoid or nn.Tanh, nn.init.kaiming_normal_(layer.weight), fewer "
@@ -276,8 +274,7 @@ def no_activation(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         f"No activation stands between the {program.last.layers} layers: together they are one "
-        "linear "
-        "layer.",
+        "linear layer.",
         f"nothing but layers in the graph below the outputs; {program.compared}",
         "nn.ReLU() between the layers",
         certain=False,
@@ -299,9 +296,9 @@ def constant_outputs(program: WatchedProgram) -> Finding | None:
 
 def targets_shuffled(program: WatchedProgram) -> Finding | None:
     """Find targets that seem not to belong to the inputs, if there is no other cause."""
-    if not program.unlearned or program.evidence.updates < 200 or program.evidence.optimizers > 1:
+    if not program.unlearned or program.evidence.updates < LONG or program.evidence.optimizers > 1:
         return None
-    if program.late_loss > 1.2 * program.constant:
+    if program.late_loss > NO_WORSE * program.constant:
         return None
     return Finding(
         "The model learns no more than a constant, and no other cause is seen: the targets may not "

@@ -25,6 +25,8 @@ DIVIDED = 0.1
 NEARLY_ALL, MUCH = 0.85, 0.5
 """Probability of a dropout that hardly any model bears, and share of a constant's loss above which
 little is learned."""
+LEARNED = 0.6
+"""Share of a constant's loss below which most is learned."""
 FEW = 100
 """Updates that are few for any model."""
 
@@ -37,11 +39,9 @@ def loss_without_graph(program: WatchedProgram) -> Finding | None:
     where = "" if program.first.output_graph else " (no_grad, detach or .data in the forward pass)"
     return Finding(
         f"The loss has no graph{where}: its backward pass reaches no parameter, and the model "
-        "stays "
-        "as it is.",
+        "stays as it is.",
         f"loss.grad_fn is None in {len(program.looks)} of {len(program.looks)} batches; the "
-        "outputs "
-        f"{outputs}",
+        f"outputs {outputs}",
         "loss = loss_function(model(inputs), targets)   # no .item(), .data, detach() or "
         "torch.tensor(loss)",
     )
@@ -52,8 +52,7 @@ def graph_cut(program: WatchedProgram) -> Finding | None:
     missing = program.evidence.unreached
     if program.looks and not any(look.trains or not look.attached for look in program.looks):
         return Finding(
-            "The loss does not depend on any parameter of the model: the graph is cut between "
-            "them.",
+            "The loss depends on no parameter of the model: the graph is cut between them.",
             f"no parameter of {program.evidence.model} among the leaves of the loss's graph",
             "give the loss the outputs of model(inputs) themselves, without detach(), .data or "
             "numpy()",
@@ -62,8 +61,7 @@ def graph_cut(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         f"No gradient reaches {_named(missing)}: the graph is cut after the first layers, which "
-        "keep "
-        "the weights that they were made with.",
+        "keep the weights that they were made with.",
         f"{missing.count} of {program.evidence.parameters} parameters are not in the loss's graph, "
         "and are distributed as torch's layers draw them",
         "remove the detach(), .data, numpy() or no_grad() between the first layers and the last",
@@ -146,8 +144,7 @@ def wrong_parameters(program: WatchedProgram) -> Finding | None:
     every = "none" if seen.unowned.count == seen.parameters else "not all"
     return Finding(
         f"The optimizer owns {every} of the model's parameters, but others that are not in the "
-        "loss: "
-        "it was made before the model, or a layer of it, was replaced.",
+        "loss: it was made before the model, or a layer of it, was replaced.",
         f"{seen.unowned.count} of {seen.parameters} parameters of the model are in no optimizer "
         f"({', '.join(seen.unowned.names)}); {seen.strangers} of the optimizer's are not the "
         "model's",
@@ -193,8 +190,7 @@ def frozen(program: WatchedProgram) -> Finding | None:
     return Finding(
         f"Layers are frozen at random weights: {_named(still)}.",
         f"{still.count} parameters do not require a gradient, and are distributed as torch's "
-        "layers "
-        "draw them",
+        "layers draw them",
         "for parameter in model.parameters(): parameter.requires_grad_(True)",
         certain=False,
     )
@@ -242,8 +238,7 @@ def eval_in_training(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         "The model is trained in eval mode, so that dropout is off and batch normalisation uses "
-        "old "
-        "statistics: it was not set back after a validation.",
+        "old statistics: it was not set back after a validation.",
         f"{seen.eval_after_train:,} of {seen.calls:,} batches in eval mode, after "
         f"{seen.train_calls:,} in train mode",
         "model.train()   # at the beginning of each epoch",
@@ -351,7 +346,7 @@ def rate_decays_too_soon(program: WatchedProgram) -> Finding | None:
         return None
     gone = steps[rates < GONE * rates.max()]
     late = gone[gone > steps[rates.argmax()]]
-    learned = program.late_loss < 0.6 * program.constant or not isfinite(program.constant)
+    learned = program.late_loss < LEARNED * program.constant or not isfinite(program.constant)
     if not len(late) or not late[0] < program.evidence.updates / 2 or learned:
         return None
     return Finding(

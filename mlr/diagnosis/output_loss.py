@@ -42,8 +42,7 @@ def softmax_over_one_unit(program: WatchedProgram) -> Finding | None:
     )
     return Finding(
         f"The model has one output, and {inner} that one unit: {constant} whatever the weights "
-        "are, "
-        "so that no gradient comes.",
+        "are, so that no gradient comes.",
         f"softmax over an axis of size 1; outputs of shape {_shape(program.first.output_shape)}, "
         f"from {program.lowest('output_low'):.3g} to {program.highest('output_high'):.3g}",
         "without the softmax: loss = F.binary_cross_entropy_with_logits(outputs, "
@@ -65,8 +64,7 @@ def softmax_over_batch(program: WatchedProgram) -> Finding | None:
     known = program.first.row_low == program.first.row_low
     return Finding(
         "The softmax runs over the examples of the batch and not over the classes: the output of "
-        "an "
-        "example depends on its neighbours, and its own classes do not sum to 1.",
+        "an example depends on its neighbours, and its own classes do not sum to 1.",
         f"softmax over axis 0 of size {over[0][2]}, the batch{sums if known else ''}",
         "torch.softmax(outputs, dim=1)   # or log_softmax(…, dim=1); none before cross_entropy",
     )
@@ -91,7 +89,7 @@ def _twice(program: WatchedProgram, seen: str, certain: bool) -> Finding:
         "cross_entropy applies a softmax, and its outputs are one already: no class can get more "
         "than {most:%}, and gradients are small.",
         f"{seen}; rows of the outputs sum to {_span(program, 'row_low', 'row_high')}; loss "
-        f"{program.late_loss if program.evidence.updates else program.first.loss:.3g}",
+        f"{program.seen_loss:.3g}",
         "give cross_entropy the output of the last layer: remove the softmax from the model",
         {"most": most},
         certain=certain,
@@ -126,8 +124,7 @@ def sigmoid_twice(program: WatchedProgram) -> Finding | None:
     if not program.has("sigmoid", "sigmoid"):
         return None
     return Finding(
-        "The output is a sigmoid of a sigmoid: it lies between 0.5 and 0.731, whatever the "
-        "weights.",
+        "The output is a sigmoid of a sigmoid: between 0.5 and 0.731, whatever the weights are.",
         f"sigmoid is followed by sigmoid; outputs {_span(program, 'output_low', 'output_high')}",
         "remove one of the two sigmoids",
     )
@@ -196,11 +193,9 @@ def output_out_of_range(program: WatchedProgram) -> Finding | None:
             continue
         return Finding(
             f"The targets lie outside the range of the output: a {name} gives {least:g} to "
-            f"{most:g}, "
-            f"and targets go from {low:.3g} to {high:.3g}.",
+            f"{most:g}, and targets go from {low:.3g} to {high:.3g}.",
             f"{name} is followed by {', '.join(sorted(_after(program, name))) or 'the loss'}; "
-            "outputs "
-            f"{_span(program, 'output_low', 'output_high')}",
+            f"outputs {_span(program, 'output_low', 'output_high')}",
             f"remove the {name} after the last layer, or scale the targets into its range",
         )
     return None
@@ -329,10 +324,9 @@ def labels_out_of_range(program: WatchedProgram) -> Finding | None:
         return None
     mend = "(targets + 1) / 2" if (low, high) == (-1, 1) else f"targets - {low:g}"
     return Finding(
-        f"The labels are {low:g} and {high:g}, and binary cross-entropy expects 0 and 1: its "
-        "loss can "
-        "become negative without end.",
-        f"targets from {low:g} to {high:g}; loss {program.late_loss or program.first.loss:.3g}",
+        f"The labels are {low:g} and {high:g}, and binary cross-entropy expects 0 and 1: its loss "
+        "can become negative without end.",
+        f"targets from {low:g} to {high:g}; loss {program.seen_loss:.3g}",
         f"targets = {mend}",
     )
 
@@ -406,7 +400,7 @@ def log_of_softmax(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         "The logarithm of a softmax is infinite where the softmax underflows to 0.",
-        f"softmax is followed by log; loss {program.late_loss:.3g}",
+        f"softmax is followed by log; loss {program.seen_loss:.3g}",
         "torch.log_softmax(outputs, dim=1) in place of torch.log(torch.softmax(…))",
     )
 

@@ -57,6 +57,11 @@ class WatchedProgram:
         late = self.losses[-max(1, len(self.losses) // 4) :]
         self.late_loss = float(np.mean(late)) if late and evidence.updates else nan
 
+    @property
+    def seen_loss(self) -> float:
+        """Mean loss of the last quarter; before any update, loss of the first batch."""
+        return self.late_loss if self.evidence.updates else self.first.loss
+
     @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Operations that follow each other between the last layer and the loss."""

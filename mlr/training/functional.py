@@ -26,8 +26,8 @@ from mlr.training.background import Background
 from mlr.training.drawing import OwnDraws
 from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import Layout
+from mlr.training.module_plan import plan_of
 from mlr.training.run_objectives import RunObjectives
-from mlr.training.trial import manner_of
 
 Item = TypeVar("Item")
 
@@ -66,7 +66,7 @@ class FunctionalNetwork:
         ]
         self.modules = [lane.modules[0] for lane in self.lanes]
         self.background = background
-        self.apart = all(lane.manner.apart for lane in self.lanes)
+        self.apart = all(lane.plan.apart for lane in self.lanes)
         """whether lanes can be computed side by side"""
         for lane in self.lanes:
             lane.beside |= self.apart and background.threads > 0 and len(self.lanes) > 1
@@ -94,12 +94,12 @@ class ModuleLane:
         self, run: Experiment, layout: Layout, flat: Tensor, grads: Tensor, background: Background
     ) -> None:
         self.seed, self.background = run.seed, background
-        self.manner, self.on_cpu = manner_of(run), flat.is_cpu
-        self.beside = background.threads > 0 and self.manner.parts > 1
+        self.plan, self.on_cpu = plan_of(run), flat.is_cpu
+        self.beside = background.threads > 0 and self.plan.parts > 1
         """whether anything else may draw at the same time: then the same numbers, but slower"""
         views = layout.views(flat)
         self.modules: list[nn.Module] = []
-        for _ in range(self.manner.parts):
+        for _ in range(self.plan.parts):
             # copies: the callers' module keeps its dtype, device, mode and parameters
             module = copy.deepcopy(run.module).to(flat.device, flat.dtype).train()
             for name, parameter in module.named_parameters():
@@ -194,16 +194,16 @@ class ModuleLane:
 
     def _rows(self, batch: int) -> int:
         """Count the examples of a part; the last may have fewer."""
-        return -(-batch // self.manner.parts)
+        return -(-batch // self.plan.parts)
 
     def _laid_out(self, inputs: Tensor) -> Tensor:
-        if not self.manner.channels_last:
+        if not self.plan.channels_last:
             return inputs
         return inputs.to(memory_format=torch.channels_last)
 
     def _draws(self, *what: object) -> AbstractContextManager[object]:
         """Seed what the module draws."""
-        if self.manner.draws:
+        if self.plan.draws:
             seed = derive_seed(self.seed, *what)
             if self.beside:
                 return OwnDraws(seed)

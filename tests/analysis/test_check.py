@@ -148,3 +148,21 @@ def test_several_inputs_and_optimizers():
     model = nn.Bilinear(4, 4, 3)
     found = mlr.check(model, CE, ((X, X), T), [sgd(model), sgd(layers())])
     assert list(found) == []
+
+
+LABELS = (2.0 * (X[:, :1] > 0) - 1).expand(16, 3)
+
+
+@pytest.mark.parametrize(
+    ("end", "loss", "targets", "rule"),
+    [
+        (nn.Identity(), nn.BCEWithLogitsLoss(), LABELS, "labels_out_of_range"),
+        (nn.Softmax(1), CE, T, "softmax_before_cross_entropy"),
+    ],
+)
+def test_evidence_before_a_training_has_the_loss_of_the_batch(end, loss, targets, rule):
+    """There is no last quarter of a training yet."""
+    model = nn.Sequential(nn.Linear(4, 3), end)
+    found = mlr.check(model, loss, (X, targets))[0]
+    assert found.rule == rule
+    assert found.evidence.endswith(f"loss {loss(model(X), targets).item():.3g}")

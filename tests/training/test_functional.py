@@ -14,7 +14,7 @@ from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import NAMES
 from mlr.records import Recorder, RunFolder
-from mlr.training import SGD, Adam, Experiment, train, trial
+from mlr.training import SGD, Adam, Experiment, module_plan, train
 from mlr.training.background import Background
 from mlr.training.functional import ModuleLane
 from mlr.training.log import run_tags
@@ -76,9 +76,9 @@ def run_of(kind, optimizer=None, dtype="float32", seed=0, **changes):
 @pytest.fixture
 def parts(monkeypatch):
     """Four parts a batch; returns how many were computed at a time."""
-    monkeypatch.setattr(trial, "WORTH", 1)
-    monkeypatch.setattr(trial, "PART", 800)
-    monkeypatch.setattr(trial, "MOST_PARTS", 4)
+    monkeypatch.setattr(module_plan, "WORTH", 1)
+    monkeypatch.setattr(module_plan, "PART", 800)
+    monkeypatch.setattr(module_plan, "MOST_PARTS", 4)
     found = []
     real = Background.side_by_side
     monkeypatch.setattr(
@@ -163,7 +163,7 @@ def test_what_is_measured_is_that_of_the_whole_batch(parts, monkeypatch, tmp_pat
     _, divided = with_table(run, tmp_path / "divided")
     assert 4 in parts
     parts.clear()
-    monkeypatch.setattr(trial, "MOST_PARTS", 1)
+    monkeypatch.setattr(module_plan, "MOST_PARTS", 1)
     _, whole = with_table(run, tmp_path / "whole")
     assert 4 not in parts
     rows = [[row.split(",") for row in table.splitlines()] for table in (divided, whole)]
@@ -189,7 +189,7 @@ def test_each_part_and_step_draws_its_own(parts, monkeypatch):
             seen.append((self.training, len(x), float(noise[0])))
             return self.output(x.flatten(1)) + 0 * noise[1]
 
-    monkeypatch.setattr(trial, "PART", 100)
+    monkeypatch.setattr(module_plan, "PART", 100)
     run = run_of("own", module=Noise(), steps=2, dtype="float64")
     with Background(0) as background:
         lane = ModuleLane(run, *_layout(run), background)

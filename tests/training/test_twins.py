@@ -12,7 +12,7 @@ from torch import nn
 from mlr.models import Linear, Mlp
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import NAMES
-from mlr.training import SGD, Adam, trial
+from mlr.training import SGD, Adam, module_plan
 from mlr.training.log import run_tags
 from mlr.training.shuffling import Orders
 from tests.training.conftest import dataset, experiment
@@ -290,14 +290,14 @@ def test_other_modules_are_looked_into_alike(
     tmp_path, monkeypatch, head, loss, classes, parts, kind
 ):
     """Of a whole batch, and of one in two parts."""
-    monkeypatch.setattr(trial, "WORTH", 1)
-    monkeypatch.setattr(trial, "PART", 1)
-    monkeypatch.setattr(trial, "MOST_PARTS", parts)
+    monkeypatch.setattr(module_plan, "WORTH", 1)
+    monkeypatch.setattr(module_plan, "PART", 1)
+    monkeypatch.setattr(module_plan, "MOST_PARTS", parts)
     outputs = 1 if classes == 2 else classes
     torch.manual_seed(0)
     module = kind(3, outputs).double()
     run = run_of(head, loss, classes, "float64", module=module, optimizer=Adam(lr=0.1))
-    assert trial.manner_of(run).parts == min(2, parts)
+    assert module_plan.plan_of(run).parts == min(2, parts)
     compared = assert_twins(tmp_path / "run", run, rel=1e-12, absolute=1e-15)
     hidden = {Branches: "first", Images: "conv"}[kind]
     assert {f"dead_units/{hidden}", "grad_snr/last", "sample_grad/max"} <= compared

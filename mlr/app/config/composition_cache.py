@@ -32,7 +32,7 @@ Keys = tuple[str, ...]
 SCALARS = (bool, int, float, str, type(None))
 _PLACE = re.compile(r"[A-Za-z_]\w{,99}(\.[A-Za-z_]\w{,99})*", re.ASCII)
 """Key whose every part stands in YAML as it is, as `app.run.hydra_files` wants it."""
-_WHOLE = re.compile(r"([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)=(0|[1-9][0-9]*)", re.ASCII)
+_WHOLE = re.compile(r"([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)=(0|[1-9][0-9]{,17})", re.ASCII)
 """Override of a value by a whole number, in the only spelling that a range has."""
 MOST_JOBS = 1 << 14
 """Most jobs in the cache: the sweeper asks for each before the launcher does."""

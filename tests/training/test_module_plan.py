@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mlr.data.base import Dataset, Split
 from mlr.objectives import Objective
-from mlr.training import SGD, Experiment, trial
-from mlr.training.trial import Manner, manner_of
+from mlr.training import SGD, Experiment, module_plan
+from mlr.training.module_plan import ModulePlan, plan_of
 
 
 class Conv(nn.Module):
@@ -86,11 +86,11 @@ def run_of(module, dtype="float32", features=None, batch=8):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(trial, "WORTH", 100)
-    monkeypatch.setattr(trial, "PART", 300)
+    monkeypatch.setattr(module_plan, "WORTH", 100)
+    monkeypatch.setattr(module_plan, "PART", 300)
 
 
-DIVIDED = Manner(4, draws=False, apart=True, channels_last=True)
+DIVIDED = ModulePlan(4, draws=False, apart=True, channels_last=True)
 
 
 @pytest.mark.parametrize(
@@ -103,28 +103,28 @@ DIVIDED = Manner(4, draws=False, apart=True, channels_last=True)
         (Conv(Centred()), DIVIDED._replace(parts=1)),
         (Conv(BySize()), DIVIDED._replace(parts=1)),
         (Conv(Counter()), DIVIDED._replace(parts=1, apart=False)),
-        (Conv(Recomputed()), Manner(1, draws=True, apart=False, channels_last=True)),
-        (Conv(ByPython()), Manner(1, draws=False, apart=True)),
+        (Conv(Recomputed()), ModulePlan(1, draws=True, apart=False, channels_last=True)),
+        (Conv(ByPython()), ModulePlan(1, draws=False, apart=True)),
         (ByView(), DIVIDED._replace(parts=2, channels_last=False)),
     ],
     ids=lambda own: type(getattr(own, "extra", own)).__name__,
 )
 def test_manners(module, expected):
     run, before = run_of(module), torch.get_rng_state()
-    assert manner_of(run) == expected
+    assert plan_of(run) == expected
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_images_of_float64_and_features_that_are_none_lie_as_they_are():
-    assert not manner_of(run_of(Conv(), "float64")).channels_last
+    assert not plan_of(run_of(Conv(), "float64")).channels_last
     flat = nn.Sequential(nn.Linear(50, 100), nn.Dropout(0.1), nn.Linear(100, 3))
-    assert manner_of(run_of(flat, features=torch.randn(20, 50))) == Manner(4, True, True, False)
+    assert plan_of(run_of(flat, features=torch.randn(20, 50))) == ModulePlan(4, True, True, False)
 
 
 def test_the_callers_module_is_left_as_it_was():
     module = Conv(Counter()).eval()
     before = [value.clone() for value in module.state_dict().values()]
-    manner_of(run_of(module))
+    plan_of(run_of(module))
     assert not module.training
     assert all(map(torch.equal, before, module.state_dict().values()))
 
@@ -132,24 +132,24 @@ def test_the_callers_module_is_left_as_it_was():
 def test_weights_of_zero_hide_nothing():
     module = Conv(Centred())
     nn.init.zeros_(module.output.weight)
-    assert manner_of(run_of(module)).parts == 1
+    assert plan_of(run_of(module)).parts == 1
     plain = Conv()
     nn.init.zeros_(plain.output.weight)
-    assert manner_of(run_of(plain)).parts == 4
+    assert plan_of(run_of(plain)).parts == 4
 
 
 def test_the_number_of_parts_is_a_power_of_two(monkeypatch):
     run = run_of(Conv())
     numbers = 72 + 2 * 64 + 3  # input, convolution, identity, output: 203
     for part, expected in ((8 * numbers, 1), (8 * numbers // 3, 2), (1, 8)):
-        monkeypatch.setattr(trial, "PART", part)
-        assert manner_of(run).parts == expected
-    assert manner_of(replace(run, batch_size=3)).parts == 2
-    monkeypatch.setattr(trial, "MOST_PARTS", 4)
-    assert manner_of(run).parts == 4
+        monkeypatch.setattr(module_plan, "PART", part)
+        assert plan_of(run).parts == expected
+    assert plan_of(replace(run, batch_size=3)).parts == 2
+    monkeypatch.setattr(module_plan, "MOST_PARTS", 4)
+    assert plan_of(run).parts == 4
 
 
 def test_a_small_batch_and_a_module_that_fails_are_not_tried(monkeypatch):
-    assert manner_of(run_of(Conv(), features=torch.randn(20, 1, 5, 5))) == Manner()
-    monkeypatch.setattr(trial, "WORTH", 1 << 20)
-    assert manner_of(run_of(Conv())) == Manner()
+    assert plan_of(run_of(Conv(), features=torch.randn(20, 1, 5, 5))) == ModulePlan()
+    monkeypatch.setattr(module_plan, "WORTH", 1 << 20)
+    assert plan_of(run_of(Conv())) == ModulePlan()

@@ -1,4 +1,4 @@
-"""Trials of a module: in how many parts a batch can be computed, and in which memory layout.
+"""Plan of a module: in how many parts a batch is computed, and in which memory layout.
 
 A part is computed on one thread. The number of parts does not depend on that of threads, so
 results do not either. A module that cannot be divided is computed whole, on one thread.
@@ -27,7 +27,7 @@ MOST_PARTS = 8
 TRIED = 8
 
 
-class Manner(NamedTuple):
+class ModulePlan(NamedTuple):
     """Way to compute a module, which is a property of its run.
 
     parts: parts of a batch.
@@ -42,21 +42,21 @@ class Manner(NamedTuple):
     channels_last: bool = False
 
 
-def manner_of(run: Experiment) -> Manner:
+def plan_of(run: Experiment) -> ModulePlan:
     """Try a copy of the run's module on a few training examples.
 
     It is not tried on other devices than the CPU, or where a batch is soon computed.
     """
     numbers = run.batch_size * activations(copy.deepcopy(run.module), run.data)
     if torch.device(run.device).type != "cpu" or numbers < WORTH:
-        return Manner()
+        return ModulePlan()
     # a module that cannot do this fails with its own message when it is trained
     with suppress(Exception), torch.random.fork_rng([]), torch.inference_mode(False):
         return _tried(run, numbers)
-    return Manner()
+    return ModulePlan()
 
 
-def _tried(run: Experiment, numbers: int) -> Manner:
+def _tried(run: Experiment, numbers: int) -> ModulePlan:
     dtype = getattr(torch, run.dtype)
     module = copy.deepcopy(run.module).to(dtype).train()
     torch.default_generator.manual_seed(0)
@@ -79,7 +79,7 @@ def _tried(run: Experiment, numbers: int) -> Manner:
         flat = run.dtype != "float32" or x.dim() != 4 or not _convolves(module)
         by_pixels = not flat and _by_pixels(module, x, whole)
     steady = _versions(module) == buffers
-    return Manner(
+    return ModulePlan(
         parts=_parts(run.batch_size, numbers) if divisible and steady else 1,
         draws=draws,
         apart=apart and steady,
