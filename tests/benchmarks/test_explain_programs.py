@@ -11,7 +11,7 @@ from torch import nn
 from mlr.benchmarks import explain, explain_programs
 from mlr.benchmarks.cli import SECTIONS
 from mlr.benchmarks.explain_programs import NOTHING_FOUND, JudgedProgram, first_finding, shares
-from mlr.benchmarks.programs import loop
+from mlr.benchmarks.programs import case, loop
 from mlr.benchmarks.programs.case import Faulty, LookAlike
 from mlr.benchmarks.programs.faults import rules_of
 from mlr.benchmarks.rows import BenchmarkRow
@@ -26,7 +26,7 @@ def held(watch, faulty=False):
     return faulty
 
 
-held.__name__ = "logits_to_nll"  # drawn to be held out
+held.__module__ = f"{case.HELD_OUT}head_loss"
 MISMATCH = Faulty(program, ("softmax_twice", "sigmoid_twice"), 1, 0)
 OTHER = Faulty(held, ("rate_too_high",), 1, 0)
 LOOKS = LookAlike(program, 1)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from zlib import crc32
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-SALT = 63
-"""The first number by which about a third of each kind's planned names was held out."""
+HELD_OUT = "mlr.benchmarks.programs.held_out."
+"""Package of the programs that were written blind."""
 
 
 class Watching(Protocol):
@@ -44,11 +43,6 @@ def unwatched(
     yield _Nothing()
 
 
-def drawn(name: str) -> bool:
-    """Draw one third of the cases by name, so that a new case moves no other."""
-    return crc32(f"{SALT} {name}".encode()) % 3 == 0
-
-
 @dataclass(frozen=True)
 class Faulty:
     """A program that fails by one line, and its corrected form.
@@ -58,8 +52,8 @@ class Faulty:
     faults: names of `FAULTS` that are right as the first finding; the first is that of the line.
     learns: least score of the corrected form.
     fails: largest score of the faulty one.
-    source: address of the published question or issue with the same fault; None for a classic
-        without one.
+    source: address of the published question, issue or pull request with the same fault; None
+        for a classic without one.
     """
 
     program: Callable[[Watch, bool], float]
@@ -76,7 +70,7 @@ class Faulty:
     @property
     def held_out(self) -> bool:
         """True if those who write rules do not read it."""
-        return drawn(self.name)
+        return self.program.__module__.startswith(HELD_OUT)
 
     def form(self, faulty: bool) -> Callable[[Watch], float]:
         """Return the program with its fault, or corrected."""
@@ -102,4 +96,4 @@ class LookAlike:
     @property
     def held_out(self) -> bool:
         """True if those who write rules do not read it."""
-        return drawn(self.name)
+        return self.program.__module__.startswith(HELD_OUT)

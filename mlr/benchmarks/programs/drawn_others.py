@@ -1,4 +1,4 @@
-"""Programs whose loop, network or data are at fault, held out."""
+"""Programs whose loop, network or data are at fault, of the first hold-out."""
 
 from __future__ import annotations
 

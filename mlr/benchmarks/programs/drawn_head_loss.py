@@ -1,4 +1,4 @@
-"""Programs of which the output does not fit the loss, held out."""
+"""Programs of which the output does not fit the loss, of the first hold-out."""
 
 from __future__ import annotations
 

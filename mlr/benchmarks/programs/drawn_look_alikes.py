@@ -1,4 +1,4 @@
-"""Sound programs that have the looks of faulty ones, held out."""
+"""Sound programs that have the looks of faulty ones, of the first hold-out."""
 
 from __future__ import annotations
 
