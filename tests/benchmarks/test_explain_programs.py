@@ -67,7 +67,7 @@ def test_shares_of_all_and_of_those_held_out():
     ]
     assert [(row.least, row.most) for row in rows[::3]] == [(80, None), (95, None), (None, 2)]
     assert [row.kept for row in rows] == [False, None, None, True, None, None, False, None, None]
-    assert rows[0].other == rows[6].other == "logits_to_nll: unscaled"
+    assert rows[0].other == rows[6].other == "held: unscaled"
     assert [row.other for row in rows[1:3]] == ["", ""]
 
 
