@@ -47,7 +47,7 @@ def population_by_relu(watch: Watch, faulty: bool) -> float:
     x = torch.rand(500, 4)
     density = 0.3 + x[:, :1] * x[:, 1:2] + 0.5 * torch.sin(3 * x[:, 2:3]).abs()
     model = mlp(4, 24, 1)
-    nn.init.constant_(model[-1].bias, -0.3)
+    nn.init.constant_(list(model.parameters())[-1], -0.3)
     model.append(nn.ReLU() if faulty else nn.Softplus())
     optimizer = Adam(model.parameters(), lr=0.01)
     fit(watch, model, optimizer, nn.L1Loss(), BatchLoader(x, density, size=50), 40)

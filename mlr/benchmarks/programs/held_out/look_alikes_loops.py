@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +49,7 @@ def compiled(watch: Watch) -> float:
     torch.manual_seed(0)
     x, t = digits()
     x, t = x[:1792], t[:1792]
-    model = torch.compile(mlp(64, 32, 10), backend="eager")
+    model = cast(nn.Module, torch.compile(mlp(64, 32, 10), backend="eager"))
     optimizer = Adam(model.parameters(), lr=0.01)
     fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 8)
     return accuracy(model, x, t)
@@ -304,7 +305,10 @@ def thawed_step_by_step(watch: Watch) -> float:
     before = Adam(first.parameters(), lr=0.005)
     fit(unwatched, first, before, nn.CrossEntropyLoss(), BatchLoader(x[low], t[low], size=50), 4)
     model = nn.Sequential(body, nn.Linear(32, 5))
-    groups = [{"params": body.parameters(), "lr": 0.001}, {"params": model[1].parameters()}]
+    groups: list[dict[str, Any]] = [
+        {"params": body.parameters(), "lr": 0.001},
+        {"params": model[1].parameters()},
+    ]
     optimizer = AdamW(groups, lr=0.01)
     with watch(model, optimizer) as probe:
         for epoch in range(8):

@@ -239,7 +239,7 @@ def clipped_before_backward(watch: Watch, faulty: bool) -> float:
             super().__init__()
             self.rnn = nn.RNN(1, 20, nonlinearity="relu", batch_first=True)
             self.out = nn.Linear(20, 1)
-            nn.init.eye_(self.rnn.weight_hh_l0)
+            nn.init.eye_(self.rnn.get_parameter("weight_hh_l0"))
 
         def forward(self, x: Tensor) -> Tensor:
             return self.out(self.rnn(x)[0][:, -1])
