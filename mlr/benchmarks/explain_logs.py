@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler as schedules
 
 from mlr.benchmarks.logged import (
-    SOUND,
     Training,
     clusters,
     cosine,
@@ -28,9 +22,6 @@ from mlr.benchmarks.logged import (
     warm_up,
     with_loss,
 )
-from mlr.benchmarks.rows import BenchmarkRow
-from mlr.diagnosis.curves import RULES, curve_findings
-from mlr.records.tensorboard.logs import read_logs
 
 
 def smoothed(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -173,7 +164,9 @@ FAULTY: tuple[Training, ...] = (
     Training(
         "log_of_0", ("not_finite",), spoil=lambda loss, n: loss * (loss - loss + (n < 300)).log()
     ),
-    Training("one_nan", ("not_finite",), spoil=lambda loss, n: loss * float("nan" if n == 200 else 1)),
+    Training(
+        "one_nan", ("not_finite",), spoil=lambda loss, n: loss * float("nan" if n == 200 else 1)
+    ),
     Training("overfits", ("overfits",), lambda: digits(60), widths=(256,), epochs=400),
     Training(
         "overfits_noise",
@@ -195,8 +188,6 @@ FAULTY: tuple[Training, ...] = (
         epochs=300,
         log="mixed",
     ),
-    Training(
-        "shuffled", ("overfits",), lambda: shuffled(digits(300)), widths=(256,), epochs=200
-    ),
+    Training("shuffled", ("overfits",), lambda: shuffled(digits(300)), widths=(256,), epochs=200),
     Training("raised", ("rate_jump", *SPLIT_TOO_HIGH), schedule=raised, options=lr(0.2)),
 )

@@ -14,6 +14,9 @@ FEWEST = 6
 """Values that a curve needs for its shape to count."""
 BLOCK, BLOCKS = 16, 40
 """Least batches whose mean loss tells something, and most such means."""
+LEARNED, HARDLY = 0.8, 0.9
+"""Accuracy from which something was learned, and share of the loss that is left where all was
+learned before."""
 PARTS = 5
 """Parts of a curve whose means are compared."""
 
@@ -47,15 +50,32 @@ class CurveCourse:
 
     @cached_property
     def start(self) -> float:
-        """Loss at the start: the mean of the first fiftieth."""
+        """Loss at the start: mean of the first fiftieth, if it did not rise in it; NaN for none.
+
+        If it did, the first value counts, which single examples may make small: later means are no
+        larger than the start of a sound training, and do not
+        all exceed it.
+        """
         values = finite(self.loss)
-        return float(values[: max(1, len(values) // 50)].mean()) if len(values) else nan
+        if not len(values):
+            return nan
+        first, early = float(values[0]), float(values[: max(1, len(values) // 50)].mean())
+        if len(values) > 1 and first < values[1:].min():
+            return first
+        return min(early, float(max(first, *parts(values, 10)[1:])))
 
     @property
     def best_accuracy(self) -> float:
         """Largest accuracy of any split; NaN for none."""
         tops = [finite(one).max() for one in self.accuracies if len(finite(one))]
         return float(max(tops, default=nan))
+
+    @property
+    def knew_before(self) -> bool:
+        """True if accuracy is high and the loss hardly fell, as of a model that is tuned further."""
+        values = finite(self.loss)
+        means = parts(values) if len(values) else values
+        return self.best_accuracy >= LEARNED and means[-1] > HARDLY * means[0]
 
     @property
     def highest_rate(self) -> float:
@@ -88,8 +108,10 @@ def parts(values: Row, count: int = PARTS) -> Row:
 
 
 def noise(values: Row) -> float:
-    """Estimate the standard deviation of values around their trend, from successive ones."""
-    return float(1.4826 * np.median(np.abs(np.diff(values))) / np.sqrt(2))
+    """Estimate the standard deviation of values around their trend, from second differences."""
+    if len(values) < 3:
+        return nan
+    return float(1.4826 * np.median(np.abs(np.diff(values, 2))) / np.sqrt(6))
 
 
 def median_of_3(values: Row) -> Row:

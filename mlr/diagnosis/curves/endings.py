@@ -22,16 +22,18 @@ from mlr.diagnosis.curves.course import (
 from mlr.diagnosis.findings import OR, Finding
 from mlr.records.tensorboard.logs import LoggedCurve
 
-LATE, MUCH = 0.6, 0.03
-"""Fall in the last fifth as a share of a typical fifth's, and of the loss."""
+LATE, LATE_IF_WRONG, MUCH = 0.6, 0.45, 0.001
+"""Fall in the last fifth as a share of a typical fifth's, or if most examples are predicted wrongly
+to the end, and as a share of the loss."""
 LOW = 0.15
 """Share of the loss at the start below which most is learned."""
 RISE, EARLY = 1.25, 0.75
 """Validation loss at the end as a multiple of its lowest, and the place of that in the training."""
 FALLEN = 0.8
 """Training loss at the end as a share of that at the validation's lowest."""
-GAP = 0.2
-"""Lead of training over validation accuracy where no validation loss is known."""
+GAP, BY_HEART = 0.15, 10.0
+"""Lead of training over validation accuracy, and validation loss as a multiple of the training's,
+where the validation loss does not rise."""
 BETTER, LEAD = 0.8, 0.05
 """Validation loss as a share of the training's, and lead of its accuracy, that are no chance."""
 MOSTLY = 0.8
@@ -46,32 +48,43 @@ NEAR = 8
 
 def cut_short(course: CurveCourse) -> Finding | None:
     """Find losses that still fall at the end as they did before."""
-    shapes = [_falling(course, one) for one in course.losses if len(finite(one)) >= FEWEST]
-    if not shapes or not all(shapes) or len(finite(course.loss)) < FEWEST:
+    known = [curve for curve in course.losses if len(finite(curve)) >= FEWEST]
+    if (
+        course.loss not in known
+        or course.knew_before
+        or not all(_falling(course, one, sure=False) for one in known)
+    ):
         return None
-    curve = course.losses[-1] if len(shapes) > 1 else course.loss
-    means = parts(finite(curve))
+    sure = [curve for curve in known if _falling(course, curve, sure=True)]
+    if not sure:
+        return None
+    means = ", ".join(f"{one:.3g}" for one in parts(finite(sure[-1])))
     return Finding(
         "The loss still falls at the end as fast as before: there are too few steps, or the "
         "learning rate is too low.",
-        f"{curve.tag}: means of fifths {', '.join(f'{one:.3g}' for one in means)}",
+        f"{sure[-1].tag}: means of fifths {means}",
         f"twice the epochs, and a schedule of that length{OR}a higher lr",
         certain=False,
     )
 
 
-def _falling(course: CurveCourse, curve: LoggedCurve) -> bool:
+def _falling(course: CurveCourse, curve: LoggedCurve, sure: bool) -> bool:
+    """Test the falls from fifth to fifth: as far as noise lets see, or surely."""
     values = finite(curve)
     means = parts(values)
-    if len(means) < PARTS or not means[-1] > LOW * max(course.start, values[0]):
+    if not means[-1] > LOW * max(course.start, values[0]):
         return False
-    falls = -np.diff(means)
-    spread = noise(values) * np.sqrt(2 * PARTS / len(values))
+    centres = parts(np.arange(len(values), dtype=float))
+    falls = -np.diff(means) / np.diff(centres)
+    typical = float((means[0] - means[-1]) / (centres[-1] - centres[0]))
+    spread = 3 * noise(values) * np.sqrt(2 * PARTS / len(values)) / (centres[-1] - centres[-2])
+    least = (LATE_IF_WRONG if course.best_accuracy < 0.5 else LATE) * typical
+    seen = falls if sure else falls + spread
+    enough = MUCH * means[-1] / (centres[-1] - centres[-2])
     return bool(
-        (falls > 0).sum() >= PARTS - 2
-        and falls[-1] >= LATE * falls.mean() > 0
-        and falls[-1] >= MUCH * means[-1]
-        and falls[-1] > 3 * spread
+        (seen > 0).sum() >= PARTS - 2
+        and typical > (0.0 if sure else -spread)
+        and seen[-1] >= max(least, enough, spread if sure else 0.0)
     )
 
 
@@ -84,7 +97,7 @@ def overfits(course: CurveCourse) -> Finding | None:
     at = int(smooth.argmin()) + (len(values) - len(smooth)) // 2
     lowest, end = float(smooth.min()), last(values)
     if not (lowest > 0 and end >= RISE * lowest and at < EARLY * len(values)):
-        return None
+        return _gap(course)
     if end - lowest < 3 * noise(values):
         return None
     evidence = f"{val.tag} {lowest:.3g} at {place(val, at)}, {end:.3g} at {place(val, -1)}"
@@ -121,17 +134,26 @@ def _around(curve: LoggedCurve, other: LoggedCurve, at: int) -> float:
 
 
 def _gap(course: CurveCourse) -> Finding | None:
-    """Find a lead of the training accuracy where no validation loss was logged."""
+    """Find a lead of the training accuracy where the validation loss does not rise, or is unknown.
+
+    If it is known, it must be much larger than the training loss.
+    """
     if course.accuracy is None or course.val_accuracy is None:
         return None
     ours, theirs = finite(course.accuracy), finite(course.val_accuracy)
     if min(len(ours), len(theirs)) < FEWEST or not last(ours) - last(theirs) >= GAP:
         return None
+    evidence = f"{ends(course.accuracy)}; {ends(course.val_accuracy)}"
+    if course.train and course.val and len(finite(course.val)):
+        trained, found = last(finite(course.train)), last(finite(course.val))
+        if not found >= BY_HEART * trained:
+            return None
+        evidence += f"; {course.train.tag} {trained:.3g}, {course.val.tag} {found:.3g} at the end"
     return Finding(
         f"The model overfits: {approx_percent(last(ours))} of the training examples are right at "
         f"the end, and {approx_percent(last(theirs))} of the validation examples.",
-        f"{ends(course.accuracy)}; {ends(course.val_accuracy)}",
-        "weight_decay, dropout, augmentation or more data; and log the validation loss",
+        evidence,
+        "weight_decay, dropout, augmentation or more data",
         certain=False,
     )
 
@@ -163,7 +185,7 @@ def late_drop(course: CurveCourse) -> Finding | None:
         waited = course.loss.values[max(0, index - 3 * NEAR) : index - NEAR]
         if len(waited) < NEAR or not 0 < after <= DROP * before:
             continue
-        if abs(float(waited.mean()) - before) <= 0.1 * before:
+        if before > LOW * course.start and abs(float(waited.mean()) - before) <= 0.1 * before:
             old, new = course.rate.values[at - 1 : at + 1]
             return Finding(
                 f"The loss stood still until the learning rate was lowered at "

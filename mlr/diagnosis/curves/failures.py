@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import exp, log
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mlr.core.text import approx_percent
 from mlr.diagnosis.curves.course import (
     FEWEST,
+    LEARNED,
     PARTS,
     CurveCourse,
     ends,
@@ -33,8 +35,6 @@ RELATIVE, SURE = 0.05, 0.1
 """Fall of a flat loss as a share of the start, and with what noise may hide."""
 ENOUGH = 10
 """Values of a loss that can be called flat."""
-LEARNED = 0.8
-"""Accuracy from which something was learned."""
 NEAR = 3
 """Accuracies that tell the level at the end."""
 GAINED = 0.1
@@ -43,6 +43,8 @@ AT_CHANCE, NEAR_CLASSES = 0.15, 0.03
 """Largest distance of the loss to −ln accuracy, and to ln K."""
 FELL = 0.5
 """Share of the loss at the start below which the outputs cannot be constant."""
+SAME, SOME = 0.9, 0.9
+"""Share of equal accuracies, and accuracy below which they are no sign of success."""
 GONE, UNTIL = 1e-4, 0.75
 """Share of the highest rate that moves nothing, and of the steps before which it is too early."""
 LEAPS = ((0.5, 0.2), (0.3, 0.5))
@@ -170,29 +172,36 @@ def below_zero(course: CurveCourse) -> Finding | None:
 
 
 def one_class(course: CurveCourse) -> Finding | None:
-    """Find an accuracy that never changes: all examples are put into one class."""
+    """Find an accuracy that hardly changes: all examples are put into one class."""
     for curve in reversed(course.accuracies):
-        values = finite(curve)
-        if len(values) < FEWEST or values[0] >= 0.9 or values[0] <= 0:
+        values = finite(curve)[1:]
+        if len(values) < FEWEST - 1:
             continue
-        late = values[1:]
-        if np.ptp(late) > 1e-6 or _fell(course):
+        share, times = max(Counter(values.tolist()).items(), key=lambda one: one[1])
+        if times < SAME * len(values) or not 0 < share < SOME or _fell(course, share):
             continue
         return Finding(
-            f"The accuracy never changes: all examples are put into one class, which "
-            f"{approx_percent(late[0])} of them have, or nothing is updated.",
-            f"{curve.tag} {late[0]:.4g} from {place(curve, 1)} to {place(curve, -1)}; "
-            f"{ends(course.loss)}",
-            f"print(model(inputs).argmax(1).bincount())  # and {higher(course)}, or another loss",
+            f"The accuracy does not change: all examples are put into one class, which "
+            f"{approx_percent(share)} of them have, or nothing is updated.",
+            f"{curve.tag} {share:.4g} {times:,} times from {place(curve, 1)} to "
+            f"{place(curve, -1)}; {ends(course.loss)}",
+            "print(model(inputs).argmax(1).bincount(), model(inputs).std(0))  # then another lr, "
+            "or nn.init.kaiming_normal_",
             certain=False,
         )
     return None
 
 
-def _fell(course: CurveCourse) -> bool:
-    """Return True if a loss fell further than constant outputs allow."""
+def _fell(course: CurveCourse, share: float) -> bool:
+    """Return True if the loss is lower than outputs allow that are the same for all examples.
+
+    They have a cross-entropy of −s ln s − (1 − s) ln(1 − s) or more, if a share s of the examples
+    are in their class.
+    """
     values = finite(course.loss)
-    return bool(len(values) and values[-1] < FELL * course.start)
+    level = float(values[len(values) // 2 :].mean())
+    least = -share * log(share) - (1 - share) * log(1 - share)
+    return level < FELL * course.start or level < 0.97 * least < course.start
 
 
 def chance(course: CurveCourse) -> Finding | None:
@@ -212,8 +221,8 @@ def chance(course: CurveCourse) -> Finding | None:
         f"Nothing was learned: the loss stays at ln {classes} = {log(classes):.3g} and the "
         f"accuracy at 1/{classes}, those of outputs that do not depend on the inputs.",
         f"second half: mean of {curve.tag} {level:.4g}, of {accuracy.tag} {share:.3g}",
-        f"{higher(course)}{OR}one batch a hundred times: if its loss does not fall, the loop or "
-        "the loss is at fault, else the rate or the targets",
+        f"{higher(course)}{OR}train on one batch a hundred times: if its loss does not fall, the "
+        "loop or the loss is at fault; if it falls, look whether targets belong to their inputs",
         certain=False,
     )
 
