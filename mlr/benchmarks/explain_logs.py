@@ -128,19 +128,19 @@ HEALTHY: tuple[Training, ...] = (
     Training("twenty_classes", task=lambda: clusters(20), options=lr(0.2), log="epochs"),
     Training("decayed", options=lr(0.1, weight_decay=0.01)),
 )
-"""Each adam without a rate has torch's own."""
+"""Sound trainings."""
 
-SPLIT_TOO_HIGH = ("rises", "leaps", "not_finite")
+TOO_HIGH = ("rises", "leaps", "not_finite")
 TOO_LOW = ("flat", "cut_short", "chance")
 STUCK = ("flat", "chance", "one_class")
 
 FAULTY: tuple[Training, ...] = (
     Training("diverges", ("not_finite", "rises"), numbers, options=lr(3.0)),
     Training("diverges_epochs", ("not_finite", "rises"), numbers, options=lr(3.0), log="epochs"),
-    Training("too_high_sgd", SPLIT_TOO_HIGH, options=lr(10.0), widths=(64, 64)),
-    Training("too_high_linear", SPLIT_TOO_HIGH, widths=(), options=lr(100.0)),
-    Training("too_high_adam", (*SPLIT_TOO_HIGH, *STUCK), optimizer="Adam", options=lr(1.0)),
-    Training("too_high_momentum", (*SPLIT_TOO_HIGH, *STUCK), options=lr(3.0, momentum=0.9)),
+    Training("too_high_sgd", TOO_HIGH, options=lr(10.0), widths=(64, 64)),
+    Training("too_high_linear", TOO_HIGH, widths=(), options=lr(100.0)),
+    Training("too_high_adam", (*TOO_HIGH, *STUCK), optimizer="Adam", options=lr(1.0)),
+    Training("too_high_momentum", (*TOO_HIGH, *STUCK), options=lr(3.0, momentum=0.9)),
     Training("too_low_sgd", TOO_LOW, options=lr(1e-4)),
     Training("too_low_adam", TOO_LOW, optimizer="Adam", options=lr(1e-6)),
     Training("too_low_epochs", TOO_LOW, options=lr(5e-4), log="epochs"),
@@ -189,5 +189,60 @@ FAULTY: tuple[Training, ...] = (
         log="mixed",
     ),
     Training("shuffled", ("overfits",), lambda: shuffled(digits(300)), widths=(256,), epochs=200),
-    Training("raised", ("rate_jump", *SPLIT_TOO_HIGH), schedule=raised, options=lr(0.2)),
+    Training("raised", ("rate_jump", *TOO_HIGH), schedule=raised, options=lr(0.2)),
 )
+
+
+class JudgedLog(NamedTuple):
+    """A training, the first fault that its curves show, and what is remarked."""
+
+    training: Training
+    first: str
+    remarks: Sequence[str]
+
+    @property
+    def right(self) -> bool:
+        """True if the fault is named, or a sound training is left alone."""
+        return self.first in (self.training.rules or (SOUND,))
+
+
+def rows(trainings: Sequence[Training] = (*HEALTHY, *FAULTY)) -> Iterator[BenchmarkRow]:
+    """Train all, and count the faults that are named, the false alarms, and the remarks."""
+    with TemporaryDirectory() as folder:
+        judged = judge_trainings(Path(folder), trainings)
+    faulty = [one for one in judged if one.training.rules]
+    sound = [one for one in judged if not one.training.rules]
+    wrong = [
+        "; ".join(f"{one.training.name}: {one.first}" for one in some if not one.right)
+        for some in (faulty, sound)
+    ]
+    named, alarms = sum(one.right for one in faulty), sum(not one.right for one in sound)
+    remarks = [f"{one.training.name}: {name}" for one in sound for name in one.remarks]
+    yield BenchmarkRow(
+        "event files of faulty trainings: named first",
+        f"{named} of {len(faulty)}",
+        wrong[0],
+        100 * named / len(faulty) if faulty else None,
+        " %",
+        least=90,
+    )
+    yield BenchmarkRow(
+        "event files of sound trainings: false alarms",
+        f"{alarms} of {len(sound)}",
+        wrong[1],
+        100 * alarms / len(sound) if sound else None,
+        " %",
+        most=2,
+    )
+    yield BenchmarkRow("  remarks on them", f"{len(remarks)} of {len(sound)}", "; ".join(remarks))
+
+
+def judge_trainings(folder: Path, trainings: Sequence[Training], seed: int = 0) -> list[JudgedLog]:
+    """Train and judge each by its event files."""
+    judged = []
+    for training in trainings:
+        (run,) = read_logs(training.run(folder / training.name, seed), {})
+        found = curve_findings(run)
+        first = next((name for name in found if name in RULES), SOUND)
+        judged.append(JudgedLog(training, first, [name for name in found if name not in RULES]))
+    return judged

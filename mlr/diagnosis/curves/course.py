@@ -72,7 +72,7 @@ class CurveCourse:
 
     @property
     def knew_before(self) -> bool:
-        """True if accuracy is high and the loss hardly fell, as of a model that is tuned further."""
+        """True if accuracy is high and the loss hardly fell, as of a model tuned further."""
         values = finite(self.loss)
         means = parts(values) if len(values) else values
         return self.best_accuracy >= LEARNED and means[-1] > HARDLY * means[0]

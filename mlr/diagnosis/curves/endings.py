@@ -233,9 +233,9 @@ def val_better(course: CurveCourse) -> Finding | None:
             better, clear = late > level, other >= level + LEAD
         if clear and better.mean() >= MOSTLY:
             return Finding(
-                "The validation is better than the training: dropout, augmentation or a penalty "
-                "act on the training loss alone, it is a mean over an epoch in which the model "
-                "improves, the validation examples are easier, or some are training examples.",
+                "The validation is better than the training: through dropout, augmentation, noisy "
+                "labels or a penalty in the training alone, easier examples, or a leak of training "
+                "examples; curves cannot tell these apart.",
                 f"second half: median of {ours.tag} {level:.3g}, of {theirs.tag} {other:.3g}",
                 "model.eval() and the training examples: a loss like that of the validation rules "
                 "out easier or leaked examples",

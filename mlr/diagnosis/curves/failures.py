@@ -248,7 +248,7 @@ def rate_gone(course: CurveCourse) -> Finding | None:
 
 
 def flat(course: CurveCourse) -> Finding | None:
-    """Find a loss that does not fall from the start."""
+    """Find a loss that hardly falls from the start."""
     values = finite(course.loss)
     if len(values) < ENOUGH:
         return None
@@ -267,10 +267,10 @@ def flat(course: CurveCourse) -> Finding | None:
         return None
     curve = course.loss
     return Finding(
-        "The loss does not fall from the start: the learning rate is far too low, nothing can be "
+        "The loss hardly falls from the start: the learning rate is far too low, nothing can be "
         "learned, or all was learned before; curves cannot tell these apart.",
         ends(curve),
-        f"{higher(course)}{OR}one batch a hundred times: its loss must fall to nearly 0",
+        f"{higher(course)}{OR}train on one batch a hundred times: its loss must fall to nearly 0",
         certain=False,
     )
 

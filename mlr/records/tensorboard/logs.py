@@ -23,7 +23,7 @@ from mlr.records.tensorboard.event_files import (
 )
 from mlr.records.tensorboard.roles import ROLES, Name, assign, check_given, is_part
 
-_MOST_NAMES = 300
+_MOST_NAMES = 70
 """Characters of names in one sentence."""
 
 

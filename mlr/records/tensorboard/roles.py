@@ -134,7 +134,7 @@ def parse_given(options: Sequence[str]) -> dict[str, str]:
         role, equals, tag = option.partition("=")
         if not (equals and tag):
             raise InputError(f"--tag {option} names no tag; write --tag {ROLES[0]}=TAG.")
-        given[known("--tag role", role, ROLES)] = tag
+        given[known("role", role, ROLES)] = tag
     return given
 
 
