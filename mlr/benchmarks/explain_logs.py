@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler as schedules
 
 from mlr.benchmarks.logged import (
+    SOUND,
     Training,
     clusters,
     cosine,
@@ -22,6 +28,9 @@ from mlr.benchmarks.logged import (
     warm_up,
     with_loss,
 )
+from mlr.benchmarks.rows import BenchmarkRow
+from mlr.diagnosis.curves import RULES, curve_findings
+from mlr.records.tensorboard.logs import read_logs
 
 
 def smoothed(outputs: Tensor, targets: Tensor) -> Tensor:
