@@ -146,7 +146,7 @@ STUCK = ("flat", "chance", "one_class")
 FAULTY: tuple[Training, ...] = (
     Training("diverges", ("not_finite", "rises"), numbers, options=lr(3.0)),
     Training("diverges_epochs", ("not_finite", "rises"), numbers, options=lr(3.0), log="epochs"),
-    Training("too_high_sgd", TOO_HIGH, options=lr(10.0), widths=(64, 64)),
+    Training("too_high_sgd", (*TOO_HIGH, *STUCK), options=lr(10.0), widths=(64, 64)),
     Training("too_high_linear", TOO_HIGH, widths=(), options=lr(100.0)),
     Training("too_high_adam", (*TOO_HIGH, *STUCK), optimizer="Adam", options=lr(1.0)),
     Training("too_high_momentum", (*TOO_HIGH, *STUCK), options=lr(3.0, momentum=0.9)),

@@ -22,7 +22,7 @@ from mlr.diagnosis.curves.course import (
 from mlr.diagnosis.findings import OR, Finding
 from mlr.records.tensorboard.logs import LoggedCurve
 
-LATE, LATE_IF_WRONG, MUCH = 0.6, 0.45, 0.001
+LATE, LATE_IF_WRONG, MUCH = 0.6, 0.45, 1e-4
 """Fall in the last fifth as a share of a typical fifth's, or if most examples are predicted wrongly
 to the end, and as a share of the loss."""
 LOW = 0.15
@@ -83,6 +83,7 @@ def _falling(course: CurveCourse, curve: LoggedCurve, sure: bool) -> bool:
     enough = MUCH * means[-1] / (centres[-1] - centres[-2])
     return bool(
         (seen > 0).sum() >= PARTS - 2
+        and (falls > -spread).all()
         and typical > (0.0 if sure else -spread)
         and seen[-1] >= max(least, enough, spread if sure else 0.0)
     )

@@ -29,6 +29,8 @@ MANY = 0.01
 """Share of values that are not finite from which they are more than single accidents."""
 PEAK = 5.0
 """Multiple of the loss at the start that sound trainings never reach."""
+SETTLED = 0.2
+"""Share of the loss at the start below which a rise was made good."""
 RISEN, BACK = 1.5, 0.5
 """Loss at the end as a multiple of its lowest mean, and of the start, where it has risen again."""
 RELATIVE, SURE = 0.05, 0.1
@@ -129,11 +131,13 @@ def rises(course: CurveCourse) -> Finding | None:
     if curve is None or len(finite(curve)) < FEWEST or not course.start > 0:
         return None
     values = finite(curve)
-    calm = median_of_3(values)
+    calm = median_of_3(parts(values, 50))
     means = parts(values, 8)
     peak, end, lowest = float(calm.max()), float(means[-1]), float(means.min())
-    spread = noise(values) * np.sqrt(8 / len(values))
-    if peak >= PEAK * course.start and end > lowest / 2 and end > 0.2 * course.start:
+    single = noise(values)
+    spread = single * np.sqrt(2 * 8 / len(values))  # of the difference of two means
+    settled = end <= SETTLED * course.start
+    if peak >= PEAK * course.start and peak - course.start > 4 * single and not settled:
         why = f"rises to {peak / course.start:.3g} times its size at the start"
     elif end >= RISEN * lowest and end >= BACK * course.start and end - lowest > 4 * spread:
         why = f"rises again, from {lowest:.3g} to {end:.3g}"
@@ -182,7 +186,8 @@ def one_class(course: CurveCourse) -> Finding | None:
             continue
         return Finding(
             f"The accuracy does not change: all examples are put into one class, which "
-            f"{approx_percent(share)} of them have, or nothing is updated.",
+            f"{approx_percent(share)} of them have, by dead or saturated units (often of a "
+            "learning rate that is too high), or nothing is updated.",
             f"{curve.tag} {share:.4g} {times:,} times from {place(curve, 1)} to "
             f"{place(curve, -1)}; {ends(course.loss)}",
             "print(model(inputs).argmax(1).bincount(), model(inputs).std(0))  # then another lr, "

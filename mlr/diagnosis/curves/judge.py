@@ -15,8 +15,8 @@ RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
         *(fail.not_finite, fail.no_rate, fail.below_zero, fail.rises, fail.rate_gone),
-        *(fail.one_class, fail.chance, fail.flat, fail.leaps),
-        *(end.rate_jump, end.cut_short, end.overfits),
+        *(end.cut_short, fail.one_class, fail.chance, fail.flat, fail.leaps),
+        *(end.rate_jump, end.overfits),
     )
 }
 """Faults, causes before their effects."""

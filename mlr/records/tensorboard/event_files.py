@@ -23,7 +23,7 @@ from mlr.records.encoding import FOOTER, HEADER, payload_of, records
 MARK = "tfevents"
 """Part of the name of each event file."""
 NEAR = 3
-"""Values that tell the level at which a part of a curve begins or ends."""
+"""Most values that tell the level at which a part of a curve begins or ends."""
 FEW = 0.5
 """Share of the points below which different steps are too few to be numbers of updates."""
 
@@ -194,5 +194,7 @@ def in_order(points: Points) -> Points:
 
 def _anew(values: NDArray[np.float64], at: int) -> bool:
     """Return True if the values from `at` on begin nearer to the first ones than to the last."""
-    first, before, begin = values[:NEAR].mean(), values[max(0, at - NEAR) : at], values[at:][:NEAR]
-    return bool(abs(begin.mean() - first) < abs(begin.mean() - before.mean()))
+    near = max(1, min(NEAR, at // 4))
+    first, before, begin = values[:near], values[at - near : at], values[at : at + near]
+    level = begin.mean()
+    return bool(abs(level - first.mean()) < abs(level - before.mean()))
