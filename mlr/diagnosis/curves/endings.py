@@ -80,10 +80,15 @@ def _falling(course: CurveCourse, curve: LoggedCurve, sure: bool) -> bool:
     spread = 3 * noise(values) * np.sqrt(2 * PARTS / len(values)) / (centres[-1] - centres[-2])
     least = (LATE_IF_WRONG if course.best_accuracy < 0.5 else LATE) * typical
     seen = falls if sure else falls + spread
+    tail = values[-max(2, len(values) // PARTS) :]
+    half = len(tail) / 2
+    ending = -float(np.diff(parts(tail, 2))[0]) / half
+    ending += 3 * noise(values) * np.sqrt(2 / half) / half
     enough = MUCH * means[-1] / (centres[-1] - centres[-2])
     return bool(
         (seen > 0).sum() >= PARTS - 2
         and (falls > -spread).all()
+        and ending >= least / 2  # no step of the rate before the end
         and typical > (0.0 if sure else -spread)
         and seen[-1] >= max(least, enough, spread if sure else 0.0)
     )
@@ -223,7 +228,9 @@ def val_better(course: CurveCourse) -> Finding | None:
         (course.train, course.val, True),
         (course.accuracy, course.val_accuracy, False),
     ):
-        if ours is None or theirs is None or len(finite(theirs)) < FEWEST:
+        if ours is None or theirs is None:
+            continue
+        if min(len(finite(ours)), len(finite(theirs))) < FEWEST:
             continue
         late = finite(theirs)[len(finite(theirs)) // 2 :]
         trained = _halves(ours)
