@@ -37,7 +37,7 @@ class LogFinding(NamedTuple):
 
     @property
     def sure(self) -> str:
-        """How sure it is: certain or likely; or remark for what sound trainings may have too."""
+        """Certain or likely; remark for what sound trainings may have too."""
         if self.rule in REMARKS:
             return "remark"
         return "certain" if self.finding.certain else "likely"

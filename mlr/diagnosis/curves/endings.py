@@ -25,6 +25,8 @@ from mlr.records.tensorboard.logs import LoggedCurve
 LATE, LATE_IF_WRONG, MUCH = 0.6, 0.45, 1e-4
 """Fall in the last fifth as a share of a typical fifth's, or if most examples are predicted wrongly
 to the end, and as a share of the loss."""
+SEEN = 0.4
+"""Share of the whole fall of the loss that the means of fifths must show."""
 LOW = 0.15
 """Share of the loss at the start below which most is learned."""
 RISE, EARLY = 1.25, 0.75
@@ -56,7 +58,7 @@ def cut_short(course: CurveCourse) -> Finding | None:
     ):
         return None
     sure = [curve for curve in known if _falling(course, curve, sure=True)]
-    if not sure:
+    if not sure or not _most_is_seen(course, sure[-1]):
         return None
     means = ", ".join(f"{one:.3g}" for one in parts(finite(sure[-1])))
     return Finding(
@@ -92,6 +94,13 @@ def _falling(course: CurveCourse, curve: LoggedCurve, sure: bool) -> bool:
         and typical > (0.0 if sure else -spread)
         and seen[-1] >= max(least, enough, spread if sure else 0.0)
     )
+
+
+def _most_is_seen(course: CurveCourse, curve: LoggedCurve) -> bool:
+    """Return False if the loss fell most before the first value of a curve, as of a validation."""
+    means, values = parts(finite(curve)), finite(course.loss)
+    doubt = 3 * noise(values) / np.sqrt(max(1, len(values) // 50))
+    return bool(means[0] - means[-1] + doubt >= SEEN * (course.start - means[-1]))
 
 
 def overfits(course: CurveCourse) -> Finding | None:

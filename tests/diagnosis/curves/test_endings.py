@@ -39,6 +39,10 @@ def test_more_is_to_come_where_most_examples_are_wrong():
         {"train": np.linspace(2.3, 0.01, 200)},  # nearly nothing is left
         {"train": np.linspace(2.3, 1.2, 200), "val": decay(2.3, 1.4, 20)},
         {"train": noisy(np.linspace(1.0, 0.8, 200), 0.5)},
+        {  # most was learned before the first validation
+            "train": noisy([*np.full(8, 1.0), *np.linspace(0.26, 0.22, 192)], 0.1),
+            "val": np.linspace(0.26, 0.22, 20),
+        },
         {"train": np.linspace(0.4, 0.38, 200), "acc": np.linspace(0.88, 0.9, 20)},
     ],
 )
