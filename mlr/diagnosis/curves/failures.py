@@ -29,6 +29,9 @@ MANY = 0.01
 """Share of values that are not finite from which they are more than single accidents."""
 PEAK = 5.0
 """Multiple of the loss at the start that sound trainings never reach."""
+ABOVE = 6
+"""Standard deviations of single losses by which most of them exceed the start, if no peak is far
+above the others: the first loss of a batch of one may be small by chance."""
 SETTLED = 0.2
 """Share of the loss at the start below which a rise was made good."""
 RISEN, BACK = 1.5, 0.5
@@ -135,9 +138,11 @@ def rises(course: CurveCourse) -> Finding | None:
     means = parts(values, 8)
     peak, end, lowest = float(calm.max()), float(means[-1]), float(means.min())
     single = noise(values)
-    spread = single * np.sqrt(2 * 8 / len(values))  # of the difference of two means
-    settled = end <= SETTLED * course.start
-    if peak >= PEAK * course.start and peak - course.start > 4 * single and not settled:
+    final = np.array_split(values, len(means))[-1]
+    spread = max(single * np.sqrt(2), final.std()) * np.sqrt(8 / len(values))  # of two means
+    settled, middle = end <= SETTLED * course.start, float(np.median(values))
+    no_chance = peak >= PEAK * middle or middle - course.start > ABOVE * single
+    if peak >= PEAK * course.start and no_chance and not settled:
         why = f"rises to {peak / course.start:.3g} times its size at the start"
     elif end >= RISEN * lowest and end >= BACK * course.start and end - lowest > 4 * spread:
         why = f"rises again, from {lowest:.3g} to {end:.3g}"

@@ -130,21 +130,10 @@ def _tags(run: LoggedRun) -> list[str]:
 
 def _grouped(found: Sequence[FoundFolder]) -> Iterator[list[Path]]:
     """Yield the event files of each run: those of its folder and of the folders of its parts."""
-    paths = {one.path: [one.path / name for name in one.names if MARK in name] for one in found}
-    parts = defaultdict[Path, list[Path]](list)
-    for path in paths:
-        if is_part(path.name):
-            parts[path.parent].append(path)
-    # a run may itself be called test
-    owned = {
-        part: owner
-        for owner, having in parts.items()
-        for part in having
-        if owner in paths or len(having) > 1
-    }
     runs = defaultdict[Path, list[Path]](list)
-    for path, files in paths.items():
-        runs[owned.get(path, path)] += files
+    for one in found:
+        owner = one.path.parent if is_part(one.path.name) else one.path
+        runs[owner] += [one.path / name for name in one.names if MARK in name]
     for _, files in sorted(runs.items()):
         yield sorted(files)
 

@@ -64,6 +64,11 @@ def test_a_loss_that_rises_far_above_its_start():
     assert "learning rate is too high" in found.sentence
 
 
+def test_a_loss_that_stays_far_above_its_start():
+    found = findings(train=noisy([1.0, *np.full(99, 60)], 0.5))
+    assert "rises to 57.2 times" in found["rises"].sentence
+
+
 def test_a_spike_that_is_made_good_is_no_fault():
     values = SOUND.copy()
     values[3:9] = 40
@@ -82,6 +87,7 @@ def test_batches_of_one_example_do_not_rise():
     for seed in range(20):
         draws = np.random.default_rng(seed).exponential(size=1000)
         assert findings(train=draws * decay(1.0, 0.4, 1000)) == {}
+        assert "rises" not in findings(train=draws[:30])
 
 
 def test_a_negative_loss_of_a_classification():
@@ -111,6 +117,11 @@ def test_constant_outputs_have_a_least_cross_entropy(loss, expected):
     """−0.83 ln 0.83 − 0.17 ln 0.17 = 0.456: a lower loss is not that of constant outputs."""
     found = findings(train=decay(0.69, loss, 100, speed=40), val_acc=[0.83] * 20)
     assert ("one_class" in found) is expected
+
+
+def test_a_spike_at_once_does_not_count_as_the_start():
+    values = noisy([2.3, 60, 60, 60, *np.full(196, 2.3)], 0.02)
+    assert "one_class" in findings(train=values, val_acc=[0.1] * 20)
 
 
 def test_a_high_accuracy_that_stands_still_is_no_fault():
@@ -155,7 +166,8 @@ def test_a_loss_that_hardly_falls():
 
 
 def test_a_loss_whose_fall_noise_may_hide_is_not_called_flat():
-    assert findings(train=noisy(np.linspace(1.0, 0.97, 40), 0.4)) == {}
+    for seed in range(20):
+        assert "flat" not in findings(train=noisy(np.linspace(1.0, 0.97, 40), 0.3, seed))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_tag_without_a_split_is_unused_next_to_one_of_the_training():
 
 
 def test_of_several_tags_that_with_the_most_values_counts_then_the_shortest():
-    found = roles(train_loss_step=50, train_loss_epoch=9, val__loss=9, eval__avg_loss=9)
+    found = roles(train_loss_step=50, train_loss=9, val__loss=9, eval__avg_loss=9)
     assert found == {"loss/train": "train_loss_step", "loss/val": "val/loss"}
 
 
