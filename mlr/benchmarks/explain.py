@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlr.analysis.explain import explain, findings
-from mlr.benchmarks import explain_programs
+from mlr.benchmarks import explain_logs, explain_programs
 from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
 from mlr.records.reading import Recorded, read_runs
 
@@ -330,9 +330,10 @@ def rows(repeats: int, cases: Sequence[Fault] = (*PLANTED, *FINE)) -> Iterator[B
 
 
 def every(repeats: int) -> Iterator[BenchmarkRow]:
-    """Measure the planted faults of mlr's own runs, then the programs of others."""
+    """Measure mlr's own runs with planted faults, then programs and event files of others."""
     yield from rows(repeats)
     yield from explain_programs.rows()
+    yield from explain_logs.rows()
 
 
 def diagnose_cases(folder: Path, cases: Sequence[Fault]) -> list[DiagnosedRun]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import chain
+from mmap import mmap
 from struct import iter_unpack
 from typing import Any
 
@@ -32,7 +33,7 @@ def record(payload: bytes) -> bytes:
     return _header(len(payload)) + payload + _checksum(payload)
 
 
-def records(content: bytes) -> Iterator[bytes]:
+def records(content: bytes | mmap) -> Iterator[bytes]:
     """Split the content of an event file into its records.
 
     Raises:

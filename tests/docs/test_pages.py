@@ -36,7 +36,8 @@ GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
 FIGURES = [line for line in COMMANDS if line.startswith("python scripts/figures.py")]
 READERS = re.compile(r"python scripts/(explain|compare|report|verify)")
-READING = [line for line in COMMANDS if READERS.match(line)]
+FOREIGN = [line for line in COMMANDS if line.startswith("python scripts/explain.py logs")]
+READING = [line for line in COMMANDS if READERS.match(line) and line not in FOREIGN]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 
@@ -68,6 +69,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
         *TRAINING,
         *LECTURE,
         *READING,
+        *FOREIGN,
         *FIGURES,
         *(f"make {target}" for target in MAKE),
         "python scripts/board.py",
@@ -202,6 +204,27 @@ def test_runs_are_read_by_the_command(line, script, swept):
         assert re.search(r"files in 7 folders: \d+ ok$", shown.out.strip())
     else:
         assert "clipped_linear" in shown.out
+
+
+def test_event_files_of_another_program_are_explained(script, tmp_path):
+    with chdir(tmp_path):
+        exec(example("foreign_logs.py"), {})
+    page = TEXTS[ROOT / "mlr" / "docs" / "foreign_logs.md"]
+    (block,) = [block for marked, _, block in BLOCK.findall(page) if marked == "output"]
+    for line in FOREIGN:
+        shown = script(*words(line), folder=tmp_path)
+        assert (shown.code, shown.err) == (0, "")
+        check_output(block, shown.out)
+    assert len(FOREIGN) == 2
+
+
+def test_every_rule_for_curves_has_its_place():
+    from mlr.diagnosis.curves import REMARKS, RULES
+
+    text = TEXTS[ROOT / "mlr" / "docs" / "foreign_logs.md"]
+    rows = re.findall(r"^\| `(\w+)` \| (remark: )?", text, re.MULTILINE)
+    assert [name for name, remark in rows if not remark] == [*RULES]
+    assert [name for name, remark in rows if remark] == [*REMARKS]
 
 
 def test_the_notebook_example_displays_the_runs(swept):

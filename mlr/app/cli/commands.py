@@ -80,8 +80,14 @@ def explain(parser: ArgumentParser) -> None:
     mlr explain runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c
     mlr explain runs/<sweep> --json
     mlr explain runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c --try
+    mlr explain lightning_logs/version_0 --tag loss/val=dev_cost
     """
-    parser.add_argument("place", metavar="folder", help=FOLDER)
+    parser.add_argument(
+        "place",
+        metavar="folder",
+        help=f"{FOLDER}; or TensorBoard event files of any program, of which only the curves of "
+        "loss, accuracy and learning rate are explained",
+    )
     parser.add_argument(
         "words",
         metavar="allow_targets=[NAME]",
@@ -95,6 +101,15 @@ def explain(parser: ArgumentParser) -> None:
         action="store_true",
         help="train each remedy and the run as it is, with 8 seeds and without leaving files, and "
         "say which remedy helps; it ends after 10 minutes at most",
+    )
+    parser.add_argument(
+        "--tag",
+        dest="tags",
+        metavar="ROLE=TAG",
+        action="append",
+        default=[],
+        help="in event files of other programs: says which tag is loss/train, loss/val, "
+        "accuracy/train, accuracy/val or learning_rate; may be repeated",
     )
 
 

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlr.analysis.explain import command as without_trial
+from mlr.analysis.explain import foreign_logs
 from mlr.analysis.grouping import seed_groups
 from mlr.core import console
 from mlr.core.checks import InputError
@@ -16,6 +18,7 @@ from mlr.core.streams import write_utf8
 from mlr.diagnosis.findings import Diagnosis
 from mlr.records.reading import Recorded
 from mlr.records.status import FINISHED
+from mlr.records.tensorboard.logs import is_foreign
 
 if TYPE_CHECKING:
     from mlr.app.remedies.rounds import Tried
@@ -27,19 +30,34 @@ NONE = "none of them helps"
 NO_OVERRIDE = "There is nothing to try: no override mends it."
 
 
-def main(place: str, words: Sequence[str] = (), as_json: bool = False, trial: bool = False) -> int:
-    """Explain a run, a sweep or all runs below a folder; returns the exit code.
+def main(
+    place: str,
+    words: Sequence[str] = (),
+    as_json: bool = False,
+    trial: bool = False,
+    tags: Sequence[str] = (),
+) -> int:
+    """Explain a run, a sweep or all runs below a folder, or event files; returns the exit code.
 
     Args:
-        place: the folder.
+        place: the folder, or an event file.
         words: names that may be imported as remedies are trained, as `allow_targets=[my_parts]`.
         as_json: True to print one JSON object.
         trial: True to train the remedies.
+        tags: what tags of another program's event files are, as `loss/val=dev_cost`.
 
     Raises:
         InputError: the folder holds no run, or none of its runs can be trained again.
     """
     allowed = _allowed(place, words)
+    if is_foreign(Path(place)):
+        if trial:
+            raise InputError("--try trains runs of mlr; leave it out for event files of others.")
+        return foreign_logs.main(place, tags, as_json)
+    if tags:
+        raise InputError("--tag is for event files of other programs; leave it out for mlr's runs.")
+    if Path(place).is_file():
+        place = str(Path(place).parent)
     if not trial:
         return without_trial.main(place, as_json)
     runs, found = without_trial.diagnosed(place)

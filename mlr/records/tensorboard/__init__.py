@@ -1,1 +1,1 @@
-"""Summaries that arrange TensorBoard's pages, built without TensorFlow."""
+"""Summaries that arrange TensorBoard's pages, and event files of any program read back."""
