@@ -29,6 +29,8 @@ UNSEEDED = 67280421310721
 """Torch's seed until one is set."""
 SAME = {"bce_logits": "bce"}
 """Losses that are one and the same, but for the head before them."""
+AMBIGUOUS = ("smooth_l1",)
+"""Losses whose value is that of others, as half the squared error while errors are below 1."""
 NOT_GIVEN = ("head",)
 """Keys that the probe has an argument for."""
 
@@ -124,10 +126,9 @@ def _plain(value: Any) -> Value:
 
 def loss_name(forms: Iterable[str]) -> str | None:
     """Name a loss by the forms that have its value, the simplest first, as `ce`; None for none."""
-    for form in forms:
-        name = form.rpartition("+")[2].removeprefix("-")
-        return SAME.get(name, name)
-    return None
+    names = (form.rpartition("+")[2].removeprefix("-") for form in forms)
+    name = next((one for one in names if one not in AMBIGUOUS), None)
+    return SAME.get(name, name) if name else None
 
 
 def torch_seed() -> int | None:

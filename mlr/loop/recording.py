@@ -30,7 +30,7 @@ FINAL = (
 )
 """Tags whose final number is the mean over the last quarter of the updates."""
 VALIDATED = ("loss/val", "accuracy/val")
-"""Columns for numbers of a validation."""
+"""Columns for numbers of a validation, the second for classes only."""
 LATE = 0.75
 """Share of the updates after which numbers are final."""
 
@@ -131,6 +131,7 @@ class Recording:
         self.validations: list[tuple[int, dict[str, float]]] = []  # that wait for the files
         self.last: dict[str, float] = {}  # numbers of the last validation
         self.begun = self.broken = False
+        self.validated_tags: tuple[str, ...] = VALIDATED
 
     def keep(self, step: WatchedStep) -> None:
         """Add a step, later than those before."""
@@ -151,8 +152,10 @@ class Recording:
         self.begun = True
         batch = {} if step is None else {"batch_size": step.batch}
         self.sink.describe({**self.describe(), **batch})
+        if step is not None and step.task.classes is None:
+            self.validated_tags = ("loss/val",)
         measured = () if self.stack is None else (*self.stack.tags, "learning_rate")
-        self.sink.begin((*measured, *VALIDATED))
+        self.sink.begin((*measured, *self.validated_tags))
         for one in self.validations:
             self.sink.validated(*one)
 
@@ -215,7 +218,7 @@ class Recording:
             if tag in FINAL:
                 steps = measured.steps[rows].tolist()
                 self.points[tag] += zip(steps, values[rows, column].tolist(), strict=True)
-        none = np.full((len(rates), len(VALIDATED)), np.nan, dtype=values.dtype)
+        none = np.full((len(rates), len(self.validated_tags)), np.nan, dtype=values.dtype)
         values = np.concatenate((values, rates.astype(values.dtype), none), axis=1)
         there = np.ones_like(rates, dtype=bool), np.zeros_like(none, dtype=bool)
         present = np.concatenate((present, *there), axis=1)

@@ -216,6 +216,11 @@ def legend_lines(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[s
     several = len({loss_of(row.members) for row in rows if row.members}) > 1
     own_units = "test loss: each in units of its own loss, not comparable between losses"
     rmse = "test RMSE: root mean squared error of the predicted means, comparable between losses"
+    own = [run.own_loop for row in rows for run in row.members]
+    when = "at the end"
+    if any(own):
+        late = "in the measured batches of the last quarter"
+        when = late if all(own) else f"at the end, or {late} of a loop of your own"
     meanings = {
         _head("loss/test"): own_units if several else "",
         _head("rmse/test"): rmse if ranking.metric == "rmse/test" else "",
@@ -223,9 +228,9 @@ def legend_lines(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[s
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),
         WRONG: "‖dL/dz‖ wrong, right: mean over the training examples that are predicted wrongly "
-        f"or rightly at the end; {NONE} if there are none",
+        f"or rightly {when}; {NONE} if there are none",
         STUCK: "stuck: training examples that are predicted wrongly and receive next to no "
-        "gradient at the end",
+        f"gradient {when}",
         LOST: "lost: counted over all runs, whatever their learning rate" if ranking.rated else "",
     }
     return lines + [meaning for head, meaning in meanings.items() if head in heads and meaning]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from mlr.diagnosis.findings import OR, Finding
@@ -19,6 +20,7 @@ LINES = {
 }
 """Lines by the overrides that do the same."""
 RATE = "optimizer.lr="
+_RATE = re.compile(r"lr=([-+.e\d]+)")
 
 
 def in_code(finding: Finding) -> Finding:
@@ -30,6 +32,12 @@ def in_code(finding: Finding) -> Finding:
     )
     remedy = OR.join(filter(None, lines))
     return replace(finding, template=template, evidence=evidence, remedy=remedy, spare=spare)
+
+
+def rate_in_code(remedy: str) -> dict[str, str]:
+    """Return the setting that a line as `lr=0.1` changes; empty for other lines."""
+    number = _RATE.fullmatch(remedy)
+    return {RATE.removesuffix("="): number[1]} if number else {}
 
 
 def _line(remedy: str) -> str:
