@@ -13,8 +13,8 @@ LINES = {
     "head=sigmoid loss=bce": "loss = F.binary_cross_entropy_with_logits(outputs, targets)",
     "head=softmax loss=ce": "loss = F.cross_entropy(outputs, targets)",
     "loss=matching": "",
-    "patience=5 optimizer.weight_decay=0.001": "weight_decay=1e-3, and stop when the validation "
-    "loss rises",
+    "patience=5 optimizer.weight_decay=0.001": "stop when the validation loss rises, and raise "
+    "weight_decay (to 1e-3 where it is 0)",
     "model.init=he model.init_scale=1 model.activation=relu": "nn.ReLU after hidden layers, and "
     "nn.init.kaiming_normal_(layer.weight)",
 }
