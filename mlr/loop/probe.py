@@ -331,6 +331,10 @@ class GradientProbe:
             raise InputError("GradientProbe needs a folder or a writer=, and not both.")
         settings = hyperparameters.checked(given)
         if folder is None:
+            if settings:
+                raise InputError(
+                    "hyperparameters= are recorded in a folder; with writer=, call its add_hparams."
+                )
             return WriterSink(writer)
         return FolderSink(
             folder,
