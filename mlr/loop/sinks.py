@@ -46,6 +46,7 @@ class FolderSink:
         self.seed = self.settings.pop("seed", None)
         self.folder = _claimed(Path(folder), self.seed, **self._entries())
         self.recorder: Recorder | None = None
+        self.further: dict[str, float] = {}  # last numbers of validations that are no columns
 
     def describe(self, found: Mapping[str, Value]) -> None:
         """Add hyper-parameters that the first batch has shown, where the user gave no others."""
@@ -89,6 +90,7 @@ class FolderSink:
         if there.any():
             record_scalars([self.recorder], np.array([step]), np.array([np.nan]), row, there, now)
         others = {tag: number for tag, number in numbers.items() if tag not in tags}
+        self.further |= others
         values = np.array([[*others.values()]])
         self.recorder.events.add(
             b"".join(scalar_records(np.array([step]), tuple(others), values, now, values == values))
@@ -105,10 +107,10 @@ class FolderSink:
             self.folder.write_status(status, reason=reason, metrics=dict(metrics))
             return
         # a column holds the numbers of its step, and a final number is a mean of several
-        columns = self.recorder.tags
-        others = {tag: number for tag, number in metrics.items() if tag not in columns}
-        self.recorder.finish(status, others, reason)
-        self.folder.write_status(metrics=dict(metrics))
+        there = {*self.recorder.tags, *self.further}
+        others = {tag: number for tag, number in metrics.items() if tag not in there}
+        means = {tag: number for tag, number in metrics.items() if tag in there}
+        self.recorder.finish(status, others, reason, means=means)
 
 
 def _claimed(folder: Path, seed: int | None, **entries: Any) -> RunFolder:
