@@ -166,7 +166,12 @@ class Batch:
 
     def _leave_out(self, targets: Tensor, ignored: int) -> None:
         """Note the examples that count, if the class number of any is ignored or impossible."""
-        there = (targets != ignored) & (targets >= 0) & (targets < self.task.outputs)
+        last = self.task.outputs - 1
+        if not 0 <= ignored <= last:
+            low, high = torch.stack(targets.aminmax()).tolist()  # one wait for the device
+            if low >= 0 and high <= last:
+                return
+        there = (targets != ignored) & (targets >= 0) & (targets <= last)
         count = int(there.sum())
         if 0 < count < self._rows:
             self._there, self.examples = there, count
@@ -206,7 +211,7 @@ def _arranged(
         axes.insert(0, shown)
     each = head.range.per_target if head is not None else 1
     probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
-    named = whole and each == 1 or probable
+    named = (whole and each == 1) or probable
     for axis in axes if logits.numel() else ():
         outputs, leading = logits[axis], (*logits[:axis], *logits[axis + 1 :])
         alone = len(leading) if axis == last else axis

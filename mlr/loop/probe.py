@@ -324,9 +324,7 @@ class GradientProbe:
         due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
         return due.union(self.settings.families) if step == self._first else due
 
-    def _sink(
-        self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any
-    ) -> Sink:
+    def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any) -> Sink:
         if (folder is None) == (writer is None):
             raise InputError("GradientProbe needs a folder or a writer=, and not both.")
         settings = hyperparameters.checked(given)

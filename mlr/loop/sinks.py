@@ -55,7 +55,9 @@ class FolderSink:
 
     def _entries(self) -> dict[str, Any]:
         loss = self.settings.get("loss")
-        known = {key: one for key, one in self.settings.items() if key != "loss" and one is not None}
+        known = {
+            key: one for key, one in self.settings.items() if key != "loss" and one is not None
+        }
         return {"pair": f"{self.head}+{loss}" if loss else self.head, "hyperparameters": known}
 
     def begin(self, tags: Sequence[str]) -> None:

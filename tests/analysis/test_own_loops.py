@@ -181,7 +181,9 @@ def test_several_runs_with_remedies_of_code_are_explained(tmp_path):
 def test_a_rate_that_was_tried_in_vain_is_found_by_the_hyperparameters(tmp_path):
     def run(name, lr, **more):
         given = {"hyperparameters": {"optimizer.lr": lr, "model.layers": "Linear 3", **more}}
-        return made.run(tmp_path / name, "softmax+ce", overrides=None, program={"calls": 1}, **given)
+        return made.run(
+            tmp_path / name, "softmax+ce", overrides=None, program={"calls": 1}, **given
+        )
 
     slow, fast, other = run("a", 0.01), run("b", 0.1), run("c", 0.1, **{"model.layers": "Linear 9"})
     assert tried([slow, fast, other], [slow], "lr=0.1") == [fast]
