@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -91,15 +91,15 @@ class LossLayout(NamedTuple):
 
 def loss_layout(logits: Tensor, loss: Tensor | None) -> LossLayout:
     """Find out from the graph of a loss how it reads the outputs."""
-    axis, ignored, top = None, IGNORED, logits.grad_fn
+    axis, ignored, applied = None, IGNORED, False
+    top: Any = logits.grad_fn
     while top is not None and operation(type(top).__name__) in SHAPES:
         top = top.next_functions[0][0]
-    nodes = [loss.grad_fn] if loss is not None and loss.grad_fn is not None else []
-    applied = False
+    nodes: list[Any] = [loss.grad_fn] if loss is not None and loss.grad_fn is not None else []
     for node in nodes:
-        name = operation(type(node).__name__)
         if node is top:
             continue
+        name = operation(type(node).__name__)
         applied |= name in OF_LOGITS
         if hasattr(node, "_saved_ignore_index"):
             ignored = _signed(node._saved_ignore_index)

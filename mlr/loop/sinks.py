@@ -1,11 +1,11 @@
 """Outputs of a `GradientProbe`: a run folder as mlr's training writes it, or a SummaryWriter."""
 
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from time import time
 from types import MappingProxyType
 from typing import Any
 
@@ -43,7 +43,7 @@ class FolderSink:
         shown: Mapping[str, Value] = MappingProxyType({}),
     ) -> None:
         self.head, self.settings, self.shown = head, dict(settings), shown
-        self.seed = self.settings.pop("seed", None)
+        self.seed: Any = self.settings.pop("seed", None)
         self.folder = _claimed(Path(folder), self.seed, **self._entries())
         self.recorder: Recorder | None = None
         self.further: dict[str, float] = {}  # last numbers of validations that are no columns
@@ -86,7 +86,7 @@ class FolderSink:
     def validated(self, step: int, numbers: Mapping[str, float]) -> None:
         """Record numbers of a validation; those that are no columns, in the events alone."""
         assert self.recorder is not None
-        tags, now = self.recorder.tags, np.array([time()])
+        tags, now = self.recorder.tags, np.array([time.time()])
         row = np.array([[[numbers.get(tag, np.nan) for tag in tags]]])
         there = np.array([[[tag in numbers for tag in tags]]])
         if there.any():
@@ -158,11 +158,11 @@ class WriterSink:
     def record(self, block: Measured) -> None:
         """Write one event per step, or one call per number, and histograms if possible."""
         self.step = int(block.steps[-1])
-        for step, time, row, there in zip(*block[:4], strict=True):
+        for step, when, row, there in zip(*block[:4], strict=True):
             pairs = [(self.tags[i], float(row[i])) for i in np.flatnonzero(there)]
             if hasattr(self.files, "add_summary"):
                 entries = [Summary.Value(tag=tag, simple_value=number) for tag, number in pairs]
-                self.files.add_summary(Summary(value=entries), int(step), float(time))
+                self.files.add_summary(Summary(value=entries), int(step), float(when))
             else:
                 for tag, number in pairs:
                     self.writer.add_scalar(tag, number, int(step))

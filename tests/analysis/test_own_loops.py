@@ -132,9 +132,12 @@ def test_compare_knows_the_updates_to_the_target_and_writes_all_forms(several):
 
 
 def test_validation_numbers_rank_where_there_are_any(tmp_path):
-    for name, best in (("one", 0.75), ("other", 0.5)):
-        program(tmp_path / name, width=4 if name == "one" else 5,
-                validate=lambda step, best=best: {"loss": 1 / best, "accuracy": best * step / 39})  # fmt: skip
+    for name, best, width in (("one", 0.75, 4), ("other", 0.5, 5)):
+
+        def rising(step, best=best):
+            return {"loss": 1 / best, "accuracy": best * step / 39}
+
+        program(tmp_path / name, width=width, validate=rising)
     runs = read_runs(tmp_path)
     assert shared_metric([runs]) == "accuracy/val"
     (ranking,) = compare_apart(runs).rankings
@@ -179,13 +182,12 @@ def test_several_runs_with_remedies_of_code_are_explained(tmp_path):
 
 
 def test_a_rate_that_was_tried_in_vain_is_found_by_the_hyperparameters(tmp_path):
-    def run(name, lr, **more):
-        given = {"hyperparameters": {"optimizer.lr": lr, "model.layers": "Linear 3", **more}}
-        return made.run(
-            tmp_path / name, "softmax+ce", overrides=None, program={"calls": 1}, **given
-        )
+    def run(name, lr, layers="Linear 3"):
+        entries = {"program": {"calls": 1}, "overrides": None}
+        given = {"optimizer.lr": lr, "model.layers": layers}
+        return made.run(tmp_path / name, "softmax+ce", hyperparameters=given, **entries)
 
-    slow, fast, other = run("a", 0.01), run("b", 0.1), run("c", 0.1, **{"model.layers": "Linear 9"})
+    slow, fast, other = run("a", 0.01), run("b", 0.1), run("c", 0.1, "Linear 9")
     assert tried([slow, fast, other], [slow], "lr=0.1") == [fast]
     assert tried([slow, fast, other], [slow], "lr=0.2") == []
     assert tried([slow, fast, other], [slow], "loss = F.cross_entropy(outputs, targets)") == []
