@@ -43,7 +43,8 @@ class FolderSink:
         shown: Mapping[str, Value] = MappingProxyType({}),
     ) -> None:
         self.head, self.settings, self.shown = head, dict(settings), shown
-        self.seed: Any = self.settings.pop("seed", None)
+        seed: Any = self.settings.pop("seed", None)
+        self.seed: int | None = seed
         self.folder = _claimed(Path(folder), self.seed, **self._entries())
         self.recorder: Recorder | None = None
         self.further: dict[str, float] = {}  # last numbers of validations that are no columns
