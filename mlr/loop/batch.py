@@ -153,10 +153,10 @@ class Batch:
         if not self.task.fits:
             targets = targets.new_zeros(self._rows)
         else:
-            if targets.dim() == logits.dim() and logits.dim() > 1:
-                targets = targets.movedim(self._axis, -1)
-            if one_hot:
-                targets = targets.argmax(-1)
+            if targets.dim() == logits.dim():
+                targets = self._outputs_last(targets)
+            if one_hot:  # or several labels
+                targets, whole = targets.float(), False
             width = () if whole else (targets.numel() // self._rows,)
             targets = targets.reshape(self._rows, *width)
             if whole and self.task.outputs > 1:
@@ -168,7 +168,7 @@ class Batch:
         """Note the examples that count, if the class number of any is ignored or impossible."""
         last = self.task.outputs - 1
         if not 0 <= ignored <= last:
-            low, high = torch.stack(targets.aminmax()).tolist()  # one wait for the device
+            low, high = targets.aminmax()
             if low >= 0 and high <= last:
                 return
         there = (targets != ignored) & (targets >= 0) & (targets <= last)
@@ -176,14 +176,18 @@ class Batch:
         if 0 < count < self._rows:
             self._there, self.examples = there, count
 
+    def _outputs_last(self, values: Tensor) -> Tensor:
+        return values if self._axis >= values.dim() - 1 else values.movedim(self._axis, -1)
+
     def _measured(self, rows: Tensor) -> Tensor:
-        return (rows if self._there is None else rows[self._there])[:: self._every]
+        there = rows if self._there is None else rows[self._there]
+        return there if self._every == 1 else there[:: self._every]
 
     def of_logits(self, values: Tensor) -> Tensor:
         """Copy values with the shape of the logits, one row per measured example."""
         values = values.detach()
-        last = values.movedim(self._axis, -1) if values.dim() > 1 else values
-        rows = self._measured(last.reshape(self._rows, self.task.outputs))
+        rows = self._outputs_last(values).reshape(self._rows, self.task.outputs)
+        rows = self._measured(rows)
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
 
