@@ -9,6 +9,7 @@ from torch import Tensor
 from mlr.core.checks import InputError
 from mlr.core.domains import OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
+from mlr.loop.evidence.recomputed import IGNORED
 
 MOST_NUMBERS = 1 << 22
 """Largest number of logits that are measured; of larger batches, every n-th example."""
@@ -37,7 +38,7 @@ class LogitsTask:
 class Batch:
     """Batch with one row per example, for any number of axes.
 
-    Targets are class indices if they are integers, or one-hot if the head predicts probabilities;
+    Class numbers of −100 are no examples, as for `cross_entropy`. Targets are class indices if they are integers, or one-hot if the head predicts probabilities;
     else they are regression targets.
 
     Args:
@@ -47,7 +48,7 @@ class Batch:
 
     Attributes:
         task: of the logits.
-        examples: number of examples, including those that are not measured.
+        examples: number of examples, including those of a large batch that are not measured.
 
     Raises:
         InputError: the shapes do not fit.
@@ -55,19 +56,23 @@ class Batch:
 
     def __init__(self, logits: Tensor, targets: Tensor, head: Head | None) -> None:
         whole = not targets.is_floating_point()
-        self.task, self.examples, one_hot, self._every = _arranged(
+        self.task, self._rows, one_hot, every = _arranged(
             logits.shape, targets.shape, whole, head
         )
-        self.logits = self.of_logits(logits)
         targets = targets.detach()
         if one_hot:
             targets = targets.argmax(-1)
-        width = () if whole else (targets.numel() // self.examples,)
-        self.targets = targets.reshape(self.examples, *width)[:: self._every].clone()
+        targets = targets.reshape(self._rows, *(() if whole else (-1,)))
+        self.examples, self._measured = self._rows, slice(None, None, every)
+        if whole and not one_hot and bool((targets == IGNORED).any()):
+            there = (targets != IGNORED).nonzero().squeeze(1)
+            self.examples, self._measured = len(there), there[::every]
+        self.logits = self.of_logits(logits)
+        self.targets = targets[self._measured].clone()
 
     def of_logits(self, values: Tensor) -> Tensor:
         """Copy values with the shape of the logits, one row per measured example."""
-        rows = values.detach().reshape(self.examples, self.task.outputs)[:: self._every]
+        rows = values.detach().reshape(self._rows, self.task.outputs)[self._measured]
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
 
@@ -76,7 +81,7 @@ class Batch:
 def _arranged(
     logits: torch.Size, targets: torch.Size, whole: bool, head: Head | None
 ) -> tuple[LogitsTask, int, bool, int]:
-    """Find the task, number of examples, whether targets are one-hot, and the measured stride."""
+    """Find the task, number of rows, whether targets are one-hot, and the measured stride."""
     if len(logits) == 1:
         logits = torch.Size((*logits, 1))
     outputs, leading = logits[-1], logits[:-1]

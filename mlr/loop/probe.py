@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from mlr.core.checks import InputError, known, users_stacklevel, whole
 from mlr.heads import Head
 from mlr.loop.batch import Batch
+from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
@@ -113,7 +114,8 @@ class GradientProbe:
         self._table = None
         if total_steps is not None:
             self._table = self.settings.due(whole("total_steps", total_steps))
-        self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        given = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
+        self._optimizers = [_unwrapped(one) for one in given]
         if not self._optimizers:
             raise InputError("optimizer=[] must hold at least one optimizer.")
         self._hooks = ModelHooks(model, self.settings)
@@ -136,7 +138,14 @@ class GradientProbe:
         self._at_exit = partial(_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
 
-    def watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
+    def watch(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        loss: Tensor | None = None,
+        *,
+        times: float | Tensor | None = None,
+    ) -> None:
         """Measure a batch, before its backward pass; only count it on steps where nothing is due.
 
         Args:
@@ -145,6 +154,8 @@ class GradientProbe:
             targets: class numbers (B, …), or one-hot, probabilities or numbers (B, …, K).
             loss: the loss () of the batch, neither scaled nor divided, for `loss/train` and for
                 the diagnosis.
+            times: of a loss that was scaled or divided already, the factor that undoes it; the
+                backward pass then shows what else it is multiplied by.
 
         Raises:
             InputError: the shapes do not fit, or the logits have no graph.
@@ -153,7 +164,9 @@ class GradientProbe:
             return
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
-        looked = self._observer.watch(logits, targets, None if copied else loss)
+        looked = self._observer.watch(
+            logits, targets, None if copied else loss, 1.0 if times is None else times
+        )
         if looked and self._observer.calls > NOTED:
             self._note()
         if not self._due:
@@ -167,17 +180,23 @@ class GradientProbe:
             )
         self._finish_step()
         batch = Batch(logits, targets, self._head)
+        if not batch.examples:
+            return
         rate = self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
         if value is not None and not self._mean:
             value /= batch.examples
+        if value is not None and times is not None:
+            value *= times
         step = WatchedStep(
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
             *(batch.task, len(logits)),
         )
         self._pending = step
-        logits.register_hook(partial(self._of_logits, step, batch))
+        if loss is not None and times is not None and loss.requires_grad:
+            loss.register_hook(partial(_of_loss, step, times))
+        graph.listen(logits, loss, partial(self._of_logits, step, batch))
 
     def flush(self) -> None:
         """Measure the steps so far, and write them."""
@@ -236,6 +255,8 @@ class GradientProbe:
             # without waiting for the device, as its get_scale() would
             scale = self._scaler.scale(torch.ones((), device=step.logits.device))
             factor = factor / scale
+        if step.factor is not None:
+            factor = step.factor
         step.grads = grads.mul_(factor * examples if self._mean else factor)
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
@@ -306,6 +327,18 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
+
+
+def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
+    """Note the factor by which the gradients of a backward pass are too small."""
+    step.factor = times / gradient.sum()
+
+
+def _unwrapped(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer in that of an accelerator, which runs no hooks."""
+    inner = getattr(optimizer, "optimizer", None)
+    wraps = isinstance(inner, Optimizer) and not hasattr(optimizer, "_optimizer_step_pre_hooks")
+    return _unwrapped(inner) if wraps else optimizer
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

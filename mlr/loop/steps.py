@@ -28,6 +28,8 @@ class WatchedStep:
     """length of the first axis of the logits, which layers have too"""
     grads: Tensor | None = None
     """dL/dz (B, K) of each example's own loss; None before the end of a backward pass"""
+    factor: Tensor | None = None
+    """by which the gradients of the backward pass are too small; None if the probe's options say"""
     statistics: dict[str, Tensor] = field(default_factory=dict)
     """`StepValues.network`, by parameter (n,) instead of by layer"""
     updated: bool = False
