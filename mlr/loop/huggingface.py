@@ -56,8 +56,9 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
         self.probe: GradientProbe | None = None
         self._trainer: Any = None
         self._outputs: Any = None
-        self._meaning: tuple[bool, bool] | None = None  # labels are shifted, loss is of an update
+        self._meaning: tuple[bool, bool] | None = None  # shifted labels, loss divided by `items`
         self._undo: list[Callable[[], None]] = []
+        self._close_writer: Callable[[], None] = lambda: None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Make the probe.
@@ -76,11 +77,12 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
             )
         self._trainer = trainer = _trainer_of(self)
         self._meaning = None
+        writer = None if self.folder is not None else _writer(trainer)
         self.probe = GradientProbe(
             trainer.model_wrapped,
             trainer.optimizer,
             self.folder,
-            writer=None if self.folder is not None else _writer(trainer),
+            writer=writer,
             total_steps=state.max_steps if state.max_steps > 0 else None,
             first_step=state.global_step,
             accumulate=args.gradient_accumulation_steps,
@@ -92,6 +94,7 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
             _replace(trainer, "compute_loss", self._compute_loss),
             _replace(trainer, "training_step", self._training_step),
         ]
+        self._close_writer = writer.close if writer is not None else lambda: None
 
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Write the rest."""
@@ -103,6 +106,7 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
         self._undo, self._outputs, self._trainer = [], None, None
         if self.probe is not None:
             self.probe.__exit__(None, error, None)
+            self._close_writer()
 
     def _store_outputs(self, module: nn.Module, arguments: Any, outputs: Any) -> None:
         if torch.is_grad_enabled():
@@ -141,22 +145,19 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
                 count them.
         """
         assert self.probe is not None
-        args, accelerator = self._trainer.args, self._trainer.accelerator
-        if args.gradient_accumulation_steps == 1 and accelerator.num_processes == 1:
-            items = None  # that of the batch
-        elif items is not None and args.average_tokens_across_devices:
-            items = items / accelerator.num_processes
-        shifted, of_update = self._meaning or self._compare(logits, targets, loss, items)
+        if items is not None and self._trainer.args.average_tokens_across_devices:
+            items = items / self._trainer.accelerator.num_processes
+        shifted, divided = self._meaning or self._compare(logits, targets, loss, items)
         targets = _shifted(targets) if shifted else targets
         times: float | Tensor = 1.0
-        if of_update:
+        if divided:
             times = items / (targets != IGNORED).sum()
         self.probe.watch(logits, targets, loss, times=times)
 
     def _compare(
         self, logits: Tensor, targets: Tensor, loss: Tensor, items: Any
     ) -> tuple[bool, bool]:
-        """Find out if the labels are shifted, and if the loss is a share of the whole update's.
+        """Find out if the labels are shifted, and if the loss is divided by `items`.
 
         By which cross-entropy has the value of the loss; if none has, as the Trainer assumes.
         """
@@ -169,7 +170,8 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
             words and type(unwrapped(trainer.model)).__name__ in causal,
             whole and items is not None and counted,
         )
-        sure = not whole
+        # the only batch of an update does not tell what its loss is divided by
+        sure = not whole or items is None or trainer.args.gradient_accumulation_steps == 1
         for shifted in (False, True) if words and logits.numel() <= MOST_COMPARED else ():
             aligned = (_shifted(targets) if shifted else targets).flatten()
             rows = logits.detach().float().flatten(0, -2)
@@ -177,9 +179,9 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
             count = int((aligned != IGNORED).sum())
             for number in (count, *([] if items is None else [float(items)])):
                 if isclose(total, float(loss.detach()) * number, rel_tol=CLOSE):
-                    # the only batch of an update does not tell
-                    found, sure = (shifted, number != count), items is None or number != count
-        if sure or items is None:
+                    found = shifted, items is not None and number == float(items)
+                    sure = sure or number != count
+        if sure:
             self._meaning = found
         return found
 
@@ -248,10 +250,11 @@ def _labels(batch: Any) -> Tensor:
 
 
 def _writer(trainer: Any) -> Any:
-    """Find the SummaryWriter of the Trainer's own callback."""
+    """Make a SummaryWriter for the folder of the Trainer's own, which is closed too soon."""
     for callback in trainer.callback_handler.callbacks:
-        if getattr(callback, "tb_writer", None) is not None:
-            return callback.tb_writer
+        own = getattr(callback, "tb_writer", None)
+        if own is not None:
+            return type(own)(own.log_dir)
     raise InputError(
         "GradientProbeCallback has nowhere to write: give it a folder, as in "
         "GradientProbeCallback('runs/mine'), or the Trainer report_to='tensorboard'."
