@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import hypothesis  # noqa: F401  before trio, which transformers imports: see pyproject.toml
 import pytest
 import torch
 from torch import nn
