@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from mlr.core.checks import known
 from mlr.records.identity import is_of_run
 from mlr.records.reading import Recorded
-from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value, split_overrides
+from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value
 from mlr.records.status import FINISHED
 
 Item = TypeVar("Item")
@@ -60,8 +60,7 @@ def seed_groups(runs: Sequence[Recorded]) -> list[SeedGroup]:
 def _overrides(run: Recorded) -> dict[str, str]:
     """Typed settings of a run by key, without seed, sweep, and the parts that a pair names."""
     named = ("seed", *HEAD_LOSS) if run.pair else ("seed",)
-    typed = split_overrides(filter(is_of_run, run.overrides))
-    return {key: value for key, value in typed.items() if key not in named}
+    return {key: value for key, value in run.typed.items() if key not in named and is_of_run(key)}
 
 
 def collected(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:

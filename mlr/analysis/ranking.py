@@ -22,6 +22,8 @@ from mlr.records.status import FINISHED
 ENOUGH = 0.9
 """Share of its finished runs that a configuration must not lose, or it ranks behind."""
 ACCURACY, LOSS, ERROR = "accuracy/test", "loss/test", "rmse/test"
+SPLITS = ("test", "val", "train")
+"""In the order in which they rank."""
 UNKNOWN = "unknown data"
 NOT_THE_DATA = {"seed", "split_seed", "scale", "root", "download", "order", "drop_last"}
 """Options of the data under which the task stays the same."""
@@ -29,7 +31,7 @@ _NOT_OF_DATA = {
     *("head", "loss", "objective", "model", "optimizer", "schedule", "probes", "seed", "epochs"),
     *("steps", "batch_size", "max_grad_norm", "patience", "dtype", "device"),
 }
-"""Roots of overrides that do not concern the data; any other might, as an experiment does."""
+"""Roots of keys that do not concern the data; any other might, as an experiment does."""
 
 DataSet = tuple[str, tuple[tuple[str, str], ...]]
 """Name, and options by key."""
@@ -101,14 +103,21 @@ def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
     """Choose the final number by which configurations of one data set are ranked.
 
     The test accuracy if all have one; of configurations with different losses the test RMSE if all
-    have one; else the test loss.
+    have one; else the test loss. Loops of a user's own that share no test number are ranked by the
+    same of validation, else of training.
     """
     runs = [run for group in groups for run in group]
     done = [tags for run in runs if (tags := set(_finite(run)))]
     common = set.intersection(*done) if done else {tag for run in runs for tag in run.metrics}
-    if ACCURACY in common or not common:
+    if not common:
         return ACCURACY
-    return ERROR if ERROR in common and len({loss_of([run]) for run in runs}) > 1 else LOSS
+    own = any(run.own_loop for run in runs)
+    splits = [split for split in SPLITS if any(tag.endswith(f"/{split}") for tag in common)]
+    split = splits[0] if splits and own else "test"
+    accuracy, loss, error = (tag.replace("test", split) for tag in (ACCURACY, LOSS, ERROR))
+    if accuracy in common:
+        return accuracy
+    return error if error in common and len({loss_of([run]) for run in runs}) > 1 else loss
 
 
 def by_loss(runs: Sequence[Recorded]) -> dict[str, list[Recorded]]:
@@ -169,7 +178,7 @@ def by_data(runs: Iterable[Recorded]) -> dict[str, list[Recorded]]:
 
     def data_of(run: Recorded) -> DataSet:
         # equal for runs of one command with the same options of the data
-        typed = [key for key in run.overrides if _root(key) not in _NOT_OF_DATA]
+        typed = (one for one in run.typed.items() if _root(one[0]) not in _NOT_OF_DATA)
         key = (run.folder.parent, str(run.entries.get("command")), *typed)
         if key not in known:  # reading a configuration takes a millisecond
             known[key] = _data(run)
@@ -194,8 +203,8 @@ def _loss(run: Recorded, keys: Iterable[str]) -> str:
     return " ".join(filter(None, (value_text(run.setting("loss")), *named)))
 
 
-def _root(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition(".")[0]
+def _root(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def _data(run: Recorded) -> DataSet:

@@ -20,7 +20,8 @@ from torch.optim import Optimizer
 
 from mlr.core.checks import InputError, known, users_stacklevel, whole
 from mlr.heads import Head
-from mlr.loop.batch import Batch
+from mlr.loop import hyperparameters
+from mlr.loop.batch import Batch, LossLayout, loss_layout
 from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks
@@ -30,6 +31,7 @@ from mlr.loop.steps import WatchedStep
 from mlr.objectives.compatibility import find_head
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
+from mlr.records.settings import Value
 
 NOTHING: frozenset[str] = frozenset()
 NOTED = 8
@@ -60,6 +62,7 @@ class GradientProbe:
 
     Attributes:
         step: updates of the first optimizer so far, without those that a scaler skips.
+        folder: path of the run's folder; None for a writer.
     """
 
     def __init__(
@@ -77,13 +80,15 @@ class GradientProbe:
         reduction: Literal["mean", "sum"] = "mean",
         accumulate: int = 1,
         scaler: torch.amp.GradScaler | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
     ) -> None:
         """Register the hooks.
 
         Args:
             model: with the trained parameters.
             optimizer: one or several that update them.
-            folder: a new run folder, with TensorBoard events and metrics.csv.
+            folder: the run's folder, with TensorBoard events and metrics.csv. If it holds a run,
+                this one goes to `<folder>-2`, `<folder>-3`, …, with a warning.
             writer: instead of it, a SummaryWriter; it stays open.
             head: the head that turns logits into predictions, or its name. Without it, the
                 predicted class is that of the largest logit or z ≥ 0, and slopes, saturation and
@@ -98,10 +103,12 @@ class GradientProbe:
             accumulate: backward passes per update, of which the last one's batch is watched. A
                 mean loss is expected to be divided by it.
             scaler: of automatic mixed precision; all numbers are recorded unscaled.
+            hyperparameters: of the run, by name, as {"seed": 3, "data": "cifar10"}, for what
+                cannot be read off the model, the optimizers and the loss, or in place of it.
 
         Raises:
-            InputError: an unknown name, a number out of range, no optimizer, a folder that
-                holds a run, both or none of folder and writer.
+            InputError: an unknown name, a number out of range, no optimizer, both or none of
+                folder and writer.
         """
         if not isinstance(settings, ProbeSettings):
             settings = presets()[known("settings", settings, presets())]
@@ -120,8 +127,12 @@ class GradientProbe:
             raise InputError("optimizer=[] must hold at least one optimizer.")
         self._hooks = ModelHooks(model, self.settings)
         self._observer = Observer(model, self._optimizers, self._accumulate)
-        sink = self._sink(model, folder, writer)
-        self._recording = Recording(sink, self.settings, self._head, self._hooks)
+        sink = self._sink(model, folder, writer, hyperparameters)
+        self.folder = sink.folder.path if isinstance(sink, FolderSink) else None
+        self._recording = Recording(
+            sink, self.settings, self._head, self._hooks, self._of_first_batch
+        )
+        self._layout: LossLayout | None = None
         self._pending: WatchedStep | None = None
         self._warned = self._closed = False
         self._due = self._due_at(first_step)
@@ -179,9 +190,9 @@ class GradientProbe:
                 "computed from, before its backward pass, and no detached copy."
             )
         self._finish_step()
-        batch = Batch(logits, targets, self._head)
-        if not batch.examples:
-            return
+        if self._layout is None:
+            self._layout = loss_layout(logits, loss)
+        batch = Batch(logits, targets, self._head, self._layout)
         rate = self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
@@ -191,12 +202,26 @@ class GradientProbe:
             value *= times
         step = WatchedStep(
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
-            *(batch.task, len(logits)),
+            *(batch.task, len(logits), (tuple(logits.shape), tuple(targets.shape))),
         )
         self._pending = step
         if loss is not None and times is not None and loss.requires_grad:
             loss.register_hook(partial(_of_loss, step, times))
         graph.listen(logits, loss, partial(self._of_logits, step, batch))
+
+    def log_validation(self, **numbers: float | Tensor) -> None:
+        """Record results on validation data, as `log_validation(loss=0.3, accuracy=0.9)`.
+
+        They are the curves `loss/val` and `accuracy/val`, and the last ones are final numbers.
+
+        Args:
+            **numbers: by name; an accuracy as a share. Other names are curves, too, as `f1/val`.
+        """
+        if self._closed:
+            return
+        self._finish_step()
+        found = {f"{name}/val": float(number) for name, number in numbers.items()}
+        self._recording.validated(self.step, found)
 
     def flush(self) -> None:
         """Measure the steps so far, and write them."""
@@ -222,6 +247,11 @@ class GradientProbe:
             return
         status = "failed" if isinstance(error, Exception) else "interrupted"
         self._end(status, f"{type(error).__name__}: {error}".removesuffix(": "), None)
+
+    def __del__(self) -> None:
+        """Close a probe that the program let go of, as at the end of a function."""
+        if hasattr(self, "_at_exit"):
+            self._end("done", None, None)
 
     def _end(self, status: str, reason: str | None, metrics: Mapping[str, float] | None) -> None:
         if self._closed:
@@ -313,20 +343,27 @@ class GradientProbe:
         due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
         return due.union(self.settings.families) if step == self._first else due
 
-    def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any) -> Sink:
+    def _sink(
+        self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any
+    ) -> Sink:
         if (folder is None) == (writer is None):
             raise InputError("GradientProbe needs a folder or a writer=, and not both.")
+        settings = hyperparameters.checked(given)
         if folder is None:
+            if settings:
+                raise InputError(
+                    "hyperparameters= are recorded in a folder; with writer=, call its add_hparams."
+                )
             return WriterSink(writer)
         return FolderSink(
             folder,
-            {
-                "head": self._head.name if self._head is not None else "unknown",
-                "model": type(model).__name__,
-                "optimizer": type(self._optimizers[0]).__name__,
-                "lr": float(self._optimizers[0].param_groups[0]["lr"]),
-            },
+            self._head.name if self._head is not None else "unknown",
+            hyperparameters.of_program(model, self._optimizers) | settings,
+            hyperparameters.shown(model, self._optimizers[0]),
         )
+
+    def _of_first_batch(self) -> dict[str, Value]:
+        return hyperparameters.of_course(self._observer.forms, self._optimizers)
 
 
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:

@@ -1,8 +1,9 @@
 """Recording of watched steps: stacked, measured in blocks, and written to a sink."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mlr.core.checks import users_stacklevel
 from mlr.heads import Head
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.sinks import Sink
@@ -20,12 +22,17 @@ from mlr.probes.families import fields_read
 from mlr.probes.histograms import Histogram
 from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_network
 from mlr.probes.settings import make_probes
+from mlr.records.settings import Value
 
 FINAL = (
     *("loss/train", "accuracy/train", "logit_grad/wrong", "logit_grad/right"),
     *("stuck/fraction", "stuck/zero", "saturation/fraction"),
 )
-"""Tags whose last number is a final one."""
+"""Tags whose final number is the mean over the last quarter of the updates."""
+VALIDATED = ("loss/val", "accuracy/val")
+"""Columns for numbers of a validation, the second for classes only."""
+LATE = 0.75
+"""Share of the updates after which numbers are final."""
 
 
 class StepStack:
@@ -46,10 +53,19 @@ class StepStack:
     def __init__(
         self, settings: ProbeSettings, head: Head | None, hooks: ModelHooks, first: WatchedStep
     ) -> None:
-        self.task, self.head, self.parameters = first.task, head, hooks.parameters
+        self.task, self.parameters = first.task.judged(first.targets), hooks.parameters
+        head = None if self.task.threshold else head  # it would be applied to its own predictions
+        self.head = head
+        if not self.task.fits:
+            warnings.warn(
+                f"targets of shape {first.shapes[1]} fit no axis of outputs of shape "
+                f"{first.shapes[0]} as that of the classes: accuracy, and gradients of right and "
+                "wrong examples, are left out.",
+                stacklevel=users_stacklevel(),
+            )
         self.spread = head is not None and head.range.per_target == 2
         subject = Subject(
-            first.task.classes, self.spread, hooks.parameters.names, hooks.dense, hooks.hidden
+            self.task.classes, self.spread, hooks.parameters.names, hooks.dense, hooks.hidden
         )
         self.probes = {
             name: probe
@@ -100,13 +116,22 @@ class Recording:
     """Collects steps, and flushes them in blocks to a sink."""
 
     def __init__(
-        self, sink: Sink, settings: ProbeSettings, head: Head | None, hooks: ModelHooks
+        self,
+        sink: Sink,
+        settings: ProbeSettings,
+        head: Head | None,
+        hooks: ModelHooks,
+        describe: Callable[[], Mapping[str, Value]],
     ) -> None:
         self.sink, self.settings, self.head, self.hooks = sink, settings, head, hooks
+        self.describe = describe  # hyper-parameters that the first batch shows
         self.stack: StepStack | None = None
         self.rates: list[float | Tensor] = []
-        self.last: dict[str, float] = {}
-        self.broken = False
+        self.points: dict[str, list[tuple[int, float]]] = {tag: [] for tag in FINAL}
+        self.validations: list[tuple[int, dict[str, float]]] = []  # that wait for the files
+        self.last: dict[str, float] = {}  # numbers of the last validation
+        self.begun = self.broken = False
+        self.validated_tags: tuple[str, ...] = VALIDATED
 
     def keep(self, step: WatchedStep) -> None:
         """Add a step, later than those before."""
@@ -115,11 +140,34 @@ class Recording:
         if self.stack is None:
             self.stack = StepStack(self.settings, self.head, self.hooks, step)
             self.measurements = Measurements(self.stack.probes, self.stack.values)
-            self.sink.begin((*self.stack.tags, "learning_rate"))
+            with self._stopped_by_disk():
+                self._begin(step)
         self.measurements.keep(step.scheduled())
         self.rates.append(step.rate)
         if self.measurements.due():
             self.flush()
+
+    def _begin(self, step: WatchedStep | None) -> None:
+        """Open the files, when the first batch has shown what there is to record."""
+        self.begun = True
+        batch = {} if step is None else {"batch_size": step.batch}
+        self.sink.describe({**self.describe(), **batch})
+        if step is not None and step.task.classes is None:
+            self.validated_tags = ("loss/val",)
+        measured = () if self.stack is None else (*self.stack.tags, "learning_rate")
+        self.sink.begin((*measured, *self.validated_tags))
+        for one in self.validations:
+            self.sink.validated(*one)
+
+    def validated(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Record numbers of a validation by tag, after an update."""
+        self.last |= numbers
+        self.flush()
+        if not self.begun:
+            self.validations.append((step, dict(numbers)))
+        elif not self.broken:
+            with self._stopped_by_disk():
+                self.sink.validated(step, numbers)
 
     def flush(self) -> None:
         """Measure the collected steps in one transfer, and record them.
@@ -142,12 +190,17 @@ class Recording:
                 self.sink.note(program)
 
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Record the rest, and the end."""
+        """Record the rest, and the end; a run that ends without a finite loss has diverged."""
         self.flush()
         if self.broken:
             return
+        finals = {tag: _late_mean(points) for tag, points in self.points.items() if points}
+        if status == "done" and not isfinite(finals.get("loss/train", 0)):
+            status = "diverged"
         with self._stopped_by_disk():
-            self.sink.close(status, reason, {**self.last, **metrics})
+            if self.validations and not self.begun:
+                self._begin(None)
+            self.sink.close(status, reason, {**finals, **self.last, **metrics})
 
     @contextmanager
     def _stopped_by_disk(self) -> Iterator[None]:
@@ -162,12 +215,22 @@ class Recording:
         present = measured.present[:, 0, stack.known]
         for column, tag in enumerate(stack.tags):
             rows = np.flatnonzero(present[:, column])
-            if tag in FINAL and len(rows):
-                self.last[tag] = float(values[rows[-1], column])
-        values = np.concatenate((values, rates.astype(values.dtype)), axis=1)
-        present = np.concatenate((present, np.ones_like(rates, dtype=bool)), axis=1)
+            if tag in FINAL:
+                steps = measured.steps[rows].tolist()
+                self.points[tag] += zip(steps, values[rows, column].tolist(), strict=True)
+        none = np.full((len(rates), len(self.validated_tags)), np.nan, dtype=values.dtype)
+        values = np.concatenate((values, rates.astype(values.dtype), none), axis=1)
+        there = np.ones_like(rates, dtype=bool), np.zeros_like(none, dtype=bool)
+        present = np.concatenate((present, *there), axis=1)
         histograms = {
             tag: Histogram(*(column[:, 0] for column in columns))
             for tag, columns in measured.histograms.items()
         }
         self.sink.record(measured._replace(numbers=values, present=present, histograms=histograms))
+
+
+def _late_mean(points: Sequence[tuple[int, float]]) -> float:
+    """Average the numbers of the last quarter of the updates."""
+    last = points[-1][0]
+    late = [number for step, number in points if step >= LATE * last]
+    return sum(late) / len(late)

@@ -1,29 +1,68 @@
 """Outputs of a `GradientProbe`: a run folder as mlr's training writes it, or a SummaryWriter."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from time import time
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from mlr.core.checks import users_stacklevel
+from mlr.loop.hyperparameters import as_columns
 from mlr.probes.histograms import Histogram, edges
 from mlr.probes.measuring import Measured
 from mlr.records import Recorder, RunFolder, record_histograms, record_scalars
+from mlr.records.encoding import scalar_records
+from mlr.records.run_folder import TakenError
+from mlr.records.settings import Value
+
+CHOOSE = 'GradientProbe(model, optimizer, "…")'
 
 
 class FolderSink:
-    """A claimed run folder, new or without a run: events, metrics.csv and status.json."""
+    """A claimed run folder: events, metrics.csv and status.json.
 
-    def __init__(self, folder: Path | str, hparams: Mapping[str, Any]) -> None:
-        self.folder, self.hparams = RunFolder.claim(folder, pair=hparams["head"]), hparams
+    Args:
+        folder: to claim; if it holds a run, the first free one of `mine-2`, `mine-3`, … is.
+        head: name of the head, or unknown.
+        settings: hyper-parameters by key.
+        shown: further ones for the HPARAMS page.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        head: str,
+        settings: Mapping[str, Value],
+        shown: Mapping[str, Value] = MappingProxyType({}),
+    ) -> None:
+        self.head, self.settings, self.shown = head, dict(settings), shown
+        self.seed = self.settings.pop("seed", None)
+        self.folder = _claimed(Path(folder), self.seed, **self._entries())
         self.recorder: Recorder | None = None
+
+    def describe(self, found: Mapping[str, Value]) -> None:
+        """Add hyper-parameters that the first batch has shown, where the user gave no others."""
+        self.settings = {**found, **self.settings}
+        self.folder.write_status(sync=False, **self._entries())
+
+    def _entries(self) -> dict[str, Any]:
+        loss = self.settings.get("loss")
+        known = {key: one for key, one in self.settings.items() if key != "loss" and one is not None}
+        return {"pair": f"{self.head}+{loss}" if loss else self.head, "hyperparameters": known}
 
     def begin(self, tags: Sequence[str]) -> None:
         """Open the files for all tags that may come."""
-        self.recorder = Recorder(self.folder, tags, self.hparams)
+        first = {"head": self.head, "loss": None, "seed": self.seed}
+        self.recorder = Recorder(
+            self.folder, tags, as_columns({**first, **self.shown, **self.settings})
+        )
 
     def record(self, block: Measured) -> None:
         """Append numbers (P, tags) and histograms (H, …); epochs are NaN, for a loop has none."""
@@ -41,6 +80,21 @@ class FolderSink:
             )
         self.recorder.flush()
 
+    def validated(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Record numbers of a validation; those that are no columns, in the events alone."""
+        assert self.recorder is not None
+        tags, now = self.recorder.tags, np.array([time()])
+        row = np.array([[[numbers.get(tag, np.nan) for tag in tags]]])
+        there = np.array([[[tag in numbers for tag in tags]]])
+        if there.any():
+            record_scalars([self.recorder], np.array([step]), np.array([np.nan]), row, there, now)
+        others = {tag: number for tag, number in numbers.items() if tag not in tags}
+        values = np.array([[*others.values()]])
+        self.recorder.events.add(
+            b"".join(scalar_records(np.array([step]), tuple(others), values, now, values == values))
+        )
+        self.recorder.flush()
+
     def note(self, program: Mapping[str, Any]) -> None:
         """Write the evidence on the program into status.json."""
         self.folder.write_status(sync=False, program=program)
@@ -49,8 +103,29 @@ class FolderSink:
         """Record the end of the run with its final numbers."""
         if self.recorder is None:
             self.folder.write_status(status, reason=reason, metrics=dict(metrics))
-        else:
-            self.recorder.finish(status, metrics, reason)
+            return
+        # a column holds the numbers of its step, and a final number is a mean of several
+        columns = self.recorder.tags
+        others = {tag: number for tag, number in metrics.items() if tag not in columns}
+        self.recorder.finish(status, others, reason)
+        self.folder.write_status(metrics=dict(metrics))
+
+
+def _claimed(folder: Path, seed: int | None, **entries: Any) -> RunFolder:
+    """Claim a folder, or if it holds a run the next free one beside it, with a warning."""
+    for number in count(1):
+        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            claimed = RunFolder.claim(place, seed, choose=CHOOSE, **entries)
+        except TakenError:
+            continue
+        if number > 1:
+            warnings.warn(
+                f"{folder} holds a run already; this one is recorded in {place}.",
+                stacklevel=users_stacklevel(),
+            )
+        return claimed
+    raise AssertionError
 
 
 class WriterSink:
@@ -66,6 +141,15 @@ class WriterSink:
     def begin(self, tags: Sequence[str]) -> None:
         """Set the names of all tags that may come."""
         self.tags = tuple(tags)
+
+    def describe(self, found: Mapping[str, Value]) -> None:
+        """Do nothing: hyper-parameters are those of a folder."""
+
+    def validated(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Write numbers of a validation."""
+        self.step = step
+        for tag, number in numbers.items():
+            self.writer.add_scalar(tag, number, step)
 
     def record(self, block: Measured) -> None:
         """Write one event per step, or one call per number, and histograms if possible."""

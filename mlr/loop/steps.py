@@ -26,6 +26,8 @@ class WatchedStep:
     task: LogitsTask
     batch: int
     """length of the first axis of the logits, which layers have too"""
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    """of the outputs and targets as they were given"""
     grads: Tensor | None = None
     """dL/dz (B, K) of each example's own loss; None before the end of a backward pass"""
     factor: Tensor | None = None

@@ -19,7 +19,7 @@ from mlr.records.discovery import FoundFolder, folders_below
 from mlr.records.plain_yaml import read_yaml
 from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
 from mlr.records.series import Series, read_series
-from mlr.records.settings import PAIR, Value, parse_value, split_overrides
+from mlr.records.settings import PAIR, Value, parse_value, split_overrides, value_text
 from mlr.records.status import FormatError, RunStatus
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
@@ -67,14 +67,20 @@ class Recorded:
         return self.entries.get("seed")
 
     @property
+    def own_loop(self) -> bool:
+        """True for a loop of a user's own, which mlr cannot train again."""
+        return bool(self.entries.get("program") or self.entries.get("hyperparameters"))
+
+    @property
     def overrides(self) -> Sequence[str]:
         """Overrides as typed."""
         return self.entries.get("overrides") or []
 
     @cached_property
     def typed(self) -> Mapping[str, str]:
-        """Overrides by key."""
-        return split_overrides(self.overrides)
+        """Overrides by key; of a loop of a user's own, its hyper-parameters."""
+        own = self.entries.get("hyperparameters") or {}
+        return {key: value_text(one) for key, one in own.items()} | split_overrides(self.overrides)
 
     @cached_property
     def finals(self) -> dict[str, float]:

@@ -35,6 +35,10 @@ LISTED = (METRICS, CHECKPOINT, PREVIOUS, CONFIG, HYDRA_CONFIG, f"{HYDRA}/overrid
 """Files of fixed names whose checksums status.json lists when the run has ended."""
 
 
+class TakenError(InputError):
+    """A folder holds a run already."""
+
+
 class RunFolder:
     """A folder that belongs to one run; `claim` makes it one.
 
@@ -55,7 +59,12 @@ class RunFolder:
 
     @classmethod
     def claim(
-        cls, path: Path | str, seed: int | None = None, command: str | None = None, **fields: Any
+        cls,
+        path: Path | str,
+        seed: int | None = None,
+        command: str | None = None,
+        choose: str = "hydra.run.dir=…",
+        **fields: Any,
     ) -> RunFolder:
         """Make the folder and its parents, and claim it by creating status.json in it.
 
@@ -66,21 +75,22 @@ class RunFolder:
             path: the folder, new or without a run.
             seed: the run's seed.
             command: the command line; None takes this process's own.
+            choose: the argument by which the user chooses another folder.
             **fields: further fields of `RunStatus`.
 
         Raises:
-            InputError: the folder holds a run.
+            TakenError: the folder holds a run.
             PlaceError: it cannot be made or written; says why.
         """
         folder = Path(path)
         try:
             if not _is_new(folder) and _holds_run(folder):
-                raise _taken(folder)
+                raise _taken(folder, choose)
             status = RunStatus.begun(seed, command, **fields)
             create_exclusive(folder / STATUS, status.encode())
         except OSError as cause:
             claimed = isinstance(cause, WriteError) and cause.errno == errno.EEXIST
-            raise _taken(folder) if claimed else _refused(folder, cause) from cause
+            raise (_taken if claimed else _refused)(folder, choose, cause) from cause
         return cls(folder, status)
 
     @classmethod
@@ -189,20 +199,20 @@ def _holds_run(folder: Path) -> bool:
     return any(name in (STATUS, METRICS, CHECKPOINT) or name.startswith(EVENTS) for name in names)
 
 
-def _taken(folder: Path) -> InputError:
+def _taken(folder: Path, choose: str, *_: OSError) -> TakenError:
     """Build the error of a folder that holds a run."""
-    return InputError(
+    return TakenError(
         f"{folder} already holds a run, and a run is never overwritten. "
-        "Choose another folder (hydra.run.dir=…), or move or delete that one."
+        f"Choose another folder ({choose}), or move or delete that one."
     )
 
 
-def _refused(folder: Path, cause: OSError) -> PlaceError:
+def _refused(folder: Path, choose: str, cause: OSError) -> PlaceError:
     """Build the error of a folder that cannot be made or written: what, why, what to do."""
     where = cause.filename or folder
     at = "" if Path(where) in (folder, folder / STATUS) else f" at {where}"
     space = WriteError(folder, cause, getattr(cause, "needed", 0)).space
     return PlaceError(
         f"The run folder {folder} cannot be written: {cause.strerror or cause}{at}{space}. "
-        "Choose another (hydra.run.dir=…)."
+        f"Choose another ({choose})."
     )

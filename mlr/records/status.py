@@ -88,6 +88,10 @@ def _is_number(found: Any) -> bool:
     return found is None or (type(found) in (int, float) and abs(found) <= _FINITE)
 
 
+def _is_setting(found: Any) -> bool:
+    return isinstance(found, (bool, str)) or _is_metric(found)
+
+
 def _is_metric(found: Any) -> bool:
     return found in _NOT_FINITE or (found is not None and _is_number(found))
 
@@ -180,6 +184,8 @@ class RunStatus(Mapping[str, Any]):
     data: str | None = _entry(_is_text)  # fingerprint of the dataset
     anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)  # over the training data
     program: Mapping[str, Any] | None = _entry(is_evidence)  # of a loop of a user's own
+    # by key of the configuration, as `optimizer.lr`, likewise
+    hyperparameters: Mapping[str, bool | float | str] | None = _entry(_by_name(_is_setting))
     # the update that would have made the parameters infinite or NaN
     refused: Mapping[str, Any] | None = _entry(lambda found: isinstance(found, dict))
     # by name; None while it is running

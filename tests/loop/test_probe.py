@@ -84,12 +84,41 @@ def test_the_folder_is_a_run_as_others_are(tmp_path):
     train(model, optimizer, probe)
     probe.close({"accuracy/test": 0.5})
     (run,) = read_runs(tmp_path)
-    assert (run.status, run.pair) == ("done", "softmax")
+    assert (run.status, run.pair) == ("done", "softmax+ce")
     assert run.metrics["accuracy/test"] == 0.5
-    assert run.metrics["loss/train"] == pytest.approx(table(tmp_path / "run")[-1]["loss/train"])
+    rows = table(tmp_path / "run")  # of the steps 0 to 5, of which 4 and 5 are the last quarter
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5]
+    for tag in ("loss/train", "accuracy/train", "logit_grad/right"):
+        assert run.metrics[tag] == pytest.approx((rows[4][tag] + rows[5][tag]) / 2, rel=1e-6)
     assert run.series is not None
-    with pytest.raises(InputError, match="already holds a run"):
-        GradientProbe(model, optimizer, tmp_path / "run")
+
+
+def test_a_second_run_of_a_script_goes_to_a_folder_beside(tmp_path):
+    places = []
+    for number in range(3):
+        model = module()
+        optimizer = sgd(model)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            probe = GradientProbe(model, optimizer, tmp_path / "run", head="softmax")
+        train(model, optimizer, probe, data=batches(2 + number))
+        probe.close()
+        places.append((probe.folder.name, [str(one.message) for one in told]))
+    run = tmp_path / "run"
+    assert places == [
+        ("run", []),
+        ("run-2", [f"{run} holds a run already; this one is recorded in {run}-2."]),
+        ("run-3", [f"{run} holds a run already; this one is recorded in {run}-3."]),
+    ]
+    assert [len(table(tmp_path / name)) for name, _ in places] == [2, 3, 4]
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_words_of_the_probe(tmp_path):
+    (tmp_path / "file").write_text("")
+    model = module()
+    with pytest.raises(InputError, match=r"GradientProbe\(model, optimizer, .….\)") as found:
+        GradientProbe(model, sgd(model), tmp_path / "file" / "run")
+    assert "hydra" not in str(found.value)
 
 
 def test_an_exception_makes_the_run_failed_and_keeps_its_numbers(tmp_path):

@@ -51,7 +51,28 @@ def headline(ranking: Ranking, name: Name | None = None) -> str:
         found = _tested(ranking, rows, name)
     else:
         found = _untested(ranking, rows, name)
-    return " ".join([found, *_lost(ranking, name), *_chosen_by(ranking)])
+    return " ".join([found, *_lost(ranking, name), *_chosen_by(ranking), *_by_split(ranking)])
+
+
+def _by_split(ranking: Ranking) -> list[str]:
+    """Say what ranks where no run has a test number."""
+    split = ranking.metric.rpartition("/")[2]
+    if split == "test" or any(tag.endswith("/test") for row in ranking.rows for tag in row.finals):
+        return []
+    if split == "val":
+        return ["No test numbers were recorded: these are of the validation."]
+    if split != "train" or any(tag.endswith("/val") for row in ranking.rows for tag in row.finals):
+        return []
+    of = "means over the last quarter of the measured batches" if _is_own(ranking) else "its end"
+    return [
+        f"Neither test nor validation numbers were recorded: these are of the training ({of}), "
+        "and do not tell how well new examples are predicted."
+    ]
+
+
+def _is_own(ranking: Ranking) -> bool:
+    """Tell if a run is a loop of a user's own."""
+    return any(run.own_loop for row in ranking.rows for run in row.members)
 
 
 def _chosen_by(ranking: Ranking) -> list[str]:
@@ -91,7 +112,8 @@ def _untested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
         if max(row.seeds for row in rows) == 1
         else f"Fewer than {FEWEST} common seeds"
     )
-    return f"{text} {few}: add {MORE_SEEDS} to see what is chance."
+    more = "train with further seeds" if _is_own(ranking) else f"add {MORE_SEEDS}"
+    return f"{text} {few}: {more} to see what is chance."
 
 
 def _times(rows: Sequence[CompareRow], name: Name) -> str:

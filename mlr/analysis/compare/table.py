@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from mlr.analysis.grouping import short
 from mlr.analysis.quantities import is_share, named
 from mlr.analysis.ranking import loss_of
 from mlr.core.console import print_lines, shown
+from mlr.records.reading import Recorded
 
 WIDEST = 10_000
 MOST_NAMED = 20
@@ -216,6 +217,7 @@ def legend_lines(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[s
     several = len({loss_of(row.members) for row in rows if row.members}) > 1
     own_units = "test loss: each in units of its own loss, not comparable between losses"
     rmse = "test RMSE: root mean squared error of the predicted means, comparable between losses"
+    when = measured_when([run for row in rows for run in row.members])
     meanings = {
         _head("loss/test"): own_units if several else "",
         _head("rmse/test"): rmse if ranking.metric == "rmse/test" else "",
@@ -223,12 +225,21 @@ def legend_lines(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[s
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),
         WRONG: "‖dL/dz‖ wrong, right: mean over the training examples that are predicted wrongly "
-        f"or rightly at the end; {NONE} if there are none",
+        f"or rightly {when}; {NONE} if there are none",
         STUCK: "stuck: training examples that are predicted wrongly and receive next to no "
-        "gradient at the end",
+        f"gradient {when}",
         LOST: "lost: counted over all runs, whatever their learning rate" if ranking.rated else "",
     }
     return lines + [meaning for head, meaning in meanings.items() if head in heads and meaning]
+
+
+def measured_when(runs: Iterable[Recorded]) -> str:
+    """Say of which time the final numbers of training examples are."""
+    own = [run.own_loop for run in runs]
+    late = "in the measured batches of the last quarter"
+    if any(own):
+        return late if all(own) else f"at the end, or {late} of a loop of your own"
+    return "at the end"
 
 
 def goal(ranking: Ranking) -> str:

@@ -20,6 +20,7 @@ from mlr.core import commandline, console
 from mlr.core.streams import write_utf8
 from mlr.core.text import approx_percent
 from mlr.diagnosis.findings import OR, Diagnosis, sentence
+from mlr.diagnosis.program import ENOUGH, HARDLY_BETTER
 from mlr.records.reading import Recorded, left_out, read_runs
 from mlr.records.status import FINISHED
 
@@ -31,6 +32,8 @@ EARLY = 6
 """Fraction of the updates after which outputs are given: 50 of 300 in experiment=neuron."""
 MOST_READ = 20
 """Most runs of a group whose outputs during training are read."""
+HARDLY_FALLEN = 0.98
+"""Share of the first batch's loss above which it has hardly fallen."""
 UNJUDGED = "most rules need the final diagnostics, which"
 """Of runs of a loop of a user's own."""
 
@@ -104,7 +107,7 @@ def remedies(runs: Sequence[Recorded], one: Diagnosis) -> dict[str, str]:
 
     Of a program of a user's own, the code to `write`, how sure it is, and the page that tells more.
     """
-    if any(run.entries.get("program") for run in runs):
+    if any(run.own_loop for run in runs):
         hints = {"write": one.remedy, "sure": "certain" if one.certain else "likely"}
         return {name: hint for name, hint in (hints | {"page": page(one.rule)}).items() if hint}
     line = command(runs[0], one.remedy) if len(runs) == 1 else None
@@ -227,7 +230,10 @@ def reassurance(runs: Sequence[Recorded]) -> str:
 def _of_programs(every: Sequence[Facts]) -> str:
     """Write one sentence on programs of a user's own without a fault."""
     if len(every) > 1:
-        return f"No fault found in {len(every)} programs."
+        useless = sum(bool(_useless(facts)) for facts in every)
+        return f"No fault found in {len(every)} programs." + (
+            f" No rule explains it, but {useless} of them learned next to nothing." * bool(useless)
+        )
     program, wrong = every[0].program, every[0].wrong
     looked = f"{len(program.looks)} of {program.evidence.calls:,} batches were looked at"
     if not program.losses:
@@ -239,7 +245,22 @@ def _of_programs(every: Sequence[Facts]) -> str:
     logits = program.is_loss("ce", "nll") or "bce_logits" in program.forms
     right = f", {approx_percent(1 - wrong)} right" if logits and wrong == wrong else ""
     over = ", means over the last quarter" if program.evidence.updates else ""
+    if useless := _useless(every[0]):
+        return f"No rule explains it, but {useless}: {course}{of_constant}{right}{over}; {looked}."
     return f"No fault found: {course}{of_constant}{right}{over}; {looked}."
+
+
+def _useless(facts: Facts) -> str:
+    """Say of a program of a user's own that it learned nothing; empty if it may have."""
+    program, wrong = facts.program, facts.wrong
+    if program.evidence.updates < ENOUGH or program.late_loss < HARDLY_BETTER * program.constant:
+        return ""
+    most = float(program.shares.max(initial=0))
+    if most > 0 and wrong >= HARDLY_BETTER * (1 - most):
+        return f"it is right in hardly more examples than the {approx_percent(most)} of one class"
+    if 0 < HARDLY_FALLEN * program.first.loss <= program.late_loss:
+        return "its loss has hardly fallen"
+    return ""
 
 
 def _of_one(facts: Facts) -> str:

@@ -12,7 +12,7 @@ from math import isfinite, nan
 from typing import Any
 
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.in_code import in_code
+from mlr.analysis.explain.in_code import in_code, rate_in_code
 from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
@@ -186,8 +186,14 @@ def refuted_by(runs: Sequence[Recorded], own: Sequence[Recorded]) -> Refutes:
 
 
 def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> list[Recorded]:
-    """Find the runs that differ from a seed group `own` by the overrides of a remedy only."""
-    changes = dict(word.split("=", 1) for word in remedy.split())
+    """Find the runs that differ from a seed group `own` by a remedy only.
+
+    Of a loop of a user's own, a remedy is code, and only that of a rate can be compared.
+    """
+    if not own[0].own_loop:
+        changes = dict(word.split("=", 1) for word in remedy.split())
+    elif not (changes := rate_in_code(remedy)):
+        return []
     head, _, loss = own[0].pair.partition("+")
     pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
     near = [run for run in runs if run.pair == pair]
@@ -199,7 +205,7 @@ def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> lis
 def _settings(run: Recorded, changes: Mapping[str, str]) -> dict[str, Any]:
     """Collect every setting by key but those that a change replaces, with the options of a part."""
     left_out = (*IRRELEVANT, *(f"{key}." for key in changes))
-    every = leaves(identity(run.config))
+    every = run.typed.items() if run.own_loop else leaves(identity(run.config))
     return {key: value for key, value in every if not f"{key}.".startswith(left_out)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import hypot
+from math import hypot, isfinite
 
 import numpy as np
 
@@ -129,10 +129,14 @@ def overfitting(facts: Facts) -> Finding | None:
     clear = rest >= RISE * lowest or rest >= BY_HEART * loss
     if not (clear or trained - found >= GAP):
         return None
+    splits = [split for split in ("val", "test") if isfinite(facts.metric(f"accuracy/{split}"))]
+    names = " and ".join({"val": "validation", "test": "test"}[split] for split in splits)
+    mean = "mean of " * (len(splits) > 1)
     return Finding(
-        "The model overfits: its training accuracy is {trained:%}, the mean of its validation and "
-        "test accuracy {found:%}.",
-        f"accuracy/train {trained:.3g}, mean of accuracy/val and accuracy/test {found:.3g}; "
+        f"The model overfits: its training accuracy is {{trained:%}}, {'the ' * bool(mean)}{mean}"
+        f"its {names} accuracy {{found:%}}.",
+        f"accuracy/train {trained:.3g}, "
+        f"{mean}{' and '.join(f'accuracy/{split}' for split in splits)} {found:.3g}; "
         f"loss/train {loss:.3g}, loss/val {rest:.3g} (lowest {lowest:.3g})",
         "patience=5 optimizer.weight_decay=0.001",
         {"trained": trained, "found": found},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlr.analysis.compare.comparison import CompareRow
 from mlr.analysis.compare.headline import headline, namer
-from mlr.analysis.compare.table import apart_lines, goal
+from mlr.analysis.compare.table import apart_lines, goal, measured_when
 from mlr.analysis.explain.command import reassurance
 from mlr.analysis.formatting import display_pair, percent
 from mlr.analysis.report import tables
@@ -229,12 +229,19 @@ def _figure(kind: str, name: str, label: str) -> str:
 """
 
 
+def _chosen_on(content: Content) -> str:
+    """Name the data that choose among settings."""
+    tags = [one.chosen_on or "" for one in content.rated]
+    train = all(tag.endswith("/train") for tag in tags)
+    return "training data, for there are no validation numbers" if train else "validation data"
+
+
 def _curves(content: Content, found: dict[str, Any]) -> str:
     if not found["steps"]:
         return ""
     several = len(content.groups) > len(content.best)
     words = "Lines are means over seeds, bands hold 80 % of them (10 to 90 % quantile)"
-    best = "; each pair at the setting chosen on validation data" if several else ""
+    best = f"; each pair at the setting chosen on {_chosen_on(content)}" if several else ""
     seeds = f"{words}{best}. " if len(content.runs) > len(content.groups) else ""
     grey = "Grey: the other pairs. " if len(content.best) > 1 else ""
     text = f"{seeds}{grey}Drag over a chart to magnify, double-click to undo; "
@@ -251,7 +258,8 @@ def _sensitivity(content: Content, found: dict[str, Any]) -> str:
         _figure(f'class="panel wide" data-key="{place}"', name, f"final number {name}")
         for place, name in enumerate(f"against {escape(name)}" for _, name in found["keys"])
     )
-    others = ", other settings as chosen on validation data" if len(content.keys) > 1 else ""
+    chosen = f", other settings as chosen on {_chosen_on(content)}"
+    others = chosen if len(content.keys) > 1 else ""
     inner = f"""<div class="controls"></div>
 <p class="small">Mean over seeds{others}; bars hold 80 % of them. × marks settings where runs
 diverged, at the bottom where all did.</p>
@@ -262,6 +270,8 @@ diverged, at the bottom where all did.</p>
 
 
 def _theory(content: Content) -> str:
+    if all(run.own_loop for run in content.runs):
+        return ""  # a loop of a user's own records no gradient against the logit
     inner = f"""<div class="controls"></div>
 <p class="small">Lines: closed form against the logit of one output. Circles: the mean that was
 measured over training data with the final parameters; the larger, the more outputs lie there. The
@@ -281,8 +291,8 @@ def _ranking(content: Content) -> str:
     lines = [
         "Mean ± standard deviation over seeds. Test loss: each in units of its own loss.",
         "Against the first: paired t-test over common seeds, Holm’s correction for all pairs.",
-        "‖dL/dz‖ where wrong: mean over the training examples that are predicted wrongly at the "
-        "end.",
+        "‖dL/dz‖ where wrong: mean over the training examples that are predicted wrongly "
+        f"{measured_when(content.runs)}.",
         *(f"{one[0].upper()}{one[1:]}." for one in goals),
     ]
     note = f'<p class="small">{_escaped(" ".join(lines))}</p>\n'

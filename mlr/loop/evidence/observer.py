@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import nan
 from typing import Any
 
@@ -60,6 +60,11 @@ class Observer:
         self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
         self._then = self._same = 0
         self.next = 0
+
+    @property
+    def forms(self) -> Collection[str]:
+        """Candidates that had the value of the loss so far, from `recomputed`."""
+        return self._forms or ()
 
     def watch(
         self, outputs: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor = 1.0

@@ -6,6 +6,7 @@ const TARGETS = [{ label: "target 0", colour: "vermillion", dash: [9, 5] },
   { label: "target 1", colour: "blue", dash: [] }];
 
 function startTheory() {
+  if (!section("theory")) return;
   const charts = matrix("theory", describeTheory);
   const controls = section("theory").querySelector(".controls");
   const set = key => place => { theory[key] = place === 1; redraw(charts); };
