@@ -20,6 +20,8 @@ from mlr.loop.evidence.recomputed import CLOSE, IGNORED
 from mlr.loop.model_hooks import unwrapped
 from mlr.loop.probe import GradientProbe
 
+NO_RESULTS = ("epoch", "_per_second", "runtime", "_time")
+"""Ends of the names of numbers of an evaluation that are none of its results."""
 MOST_COMPARED = 1 << 26
 """Logits above which the loss is not computed again to see what it is a mean of."""
 
@@ -29,8 +31,9 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
 
     Logits are those of the model's outputs, and the loss is the result of `compute_loss`: that of
     the model, of `compute_loss_func` or of a subclass. Targets are the labels, shifted by one word
-    where the loss shifts them. Accumulation, precision and length are read from the Trainer. In
-    distributed training, the first process measures its own part of the batch.
+    where the loss shifts them. Accumulation, precision and length are read from the Trainer, and
+    the results of its evaluations are recorded. In distributed training, the first process measures
+    its own part of the batch.
 
     Attributes:
         probe: of the running or the last training.
@@ -95,6 +98,17 @@ class GradientProbeCallback(TrainerCallback):  # type: ignore[misc]
             _replace(trainer, "training_step", self._training_step),
         ]
         self._close_writer = writer.close if writer is not None else lambda: None
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Record the results of an evaluation within the training."""
+        found = {name.removeprefix("eval_"): one for name, one in more["metrics"].items()}
+        named = {
+            name: one
+            for name, one in found.items()
+            if isinstance(one, (int, float)) and not name.endswith(NO_RESULTS)
+        }
+        if self.probe is not None and named:
+            self.probe.log_validation(**named)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Write the rest."""

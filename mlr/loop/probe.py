@@ -175,6 +175,7 @@ class GradientProbe:
             return
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
+        copied = copied and times is None  # an adapter gives the loss itself
         looked = self._observer.watch(
             logits, targets, None if copied else loss, 1.0 if times is None else times
         )
@@ -290,16 +291,20 @@ class GradientProbe:
         step.grads = grads.mul_(factor * examples if self._mean else factor)
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
-    def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+    def _before_step(
+        self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        changed = None
         if optimizer is self._optimizers[0]:
-            self._observer.before_step()
+            changed = _after_closure(arguments, named, self._observer.before_step)
         if not self._due and self._pending is None:
-            return  # as on most steps, which must cost nothing
+            return changed  # as on most steps, which must cost nothing
         if optimizer is self._optimizers[0]:
             self._finish_step()
         due = self._due if self._pending is None else self._pending.due
         with torch.no_grad():
             self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+        return changed
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
@@ -369,6 +374,25 @@ class GradientProbe:
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
     """Note the factor by which the gradients of a backward pass are too small."""
     step.factor = times / gradient.sum()
+
+
+def _after_closure(
+    arguments: tuple[Any, ...], named: dict[str, Any], look: Callable[[], None]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Call a function before an update; returns other arguments if a closure is to come first."""
+    closure = arguments[1] if len(arguments) > 1 else named.get("closure")
+    if closure is None:
+        look()
+        return None
+
+    def evaluated() -> Any:
+        loss = closure()
+        look()
+        return loss
+
+    if len(arguments) > 1:
+        return (arguments[0], evaluated, *arguments[2:]), named
+    return arguments, named | {"closure": evaluated}
 
 
 def _unwrapped(optimizer: Optimizer) -> Optimizer:
