@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.autograd import Variable
 from torch.optim import Optimizer
 
+from mlr.core import console
 from mlr.core.checks import InputError, known, users_stacklevel, whole
+from mlr.core.commandline import from_anywhere
 from mlr.heads import Head
 from mlr.loop import hyperparameters
 from mlr.loop.batch import Batch, LossLayout, loss_layout
@@ -232,6 +234,8 @@ class GradientProbe:
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Write the rest and remove all hooks.
 
+        On a terminal or in a notebook, a line then says how to look for faults.
+
         Args:
             metrics: final numbers by tag, as {"accuracy/test": 0.98}.
         """
@@ -242,8 +246,11 @@ class GradientProbe:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Close; an exception makes the run failed, an interruption interrupted."""
-        if error is None:
+        """Close; an exception makes the run failed, an interruption interrupted.
+
+        The exception passes on. `sys.exit()` is an end as any other.
+        """
+        if error is None or (isinstance(error, SystemExit) and not error.code):
             self.close()
             return
         status = "failed" if isinstance(error, Exception) else "interrupted"
@@ -267,6 +274,8 @@ class GradientProbe:
         self._observer.close()
         self._note()
         self._recording.close(status, reason, metrics or {})
+        if self.folder is not None and not self._recording.broken:
+            _point_to(self.folder)
 
     def _note(self) -> None:
         self._recording.note(self._observer.evidence().encode())
@@ -369,6 +378,13 @@ class GradientProbe:
 
     def _of_first_batch(self) -> dict[str, Value]:
         return hyperparameters.of_course(self._observer.forms, self._optimizers)
+
+
+def _point_to(folder: Path) -> None:
+    """Say where to look, to a person who reads it."""
+    if console.is_read():
+        place = console.shown(folder.absolute())
+        console.say(f"recorded in {place}; its faults: {from_anywhere('explain', place)}")
 
 
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:

@@ -27,7 +27,13 @@ NONE = "none of them helps"
 NO_OVERRIDE = "There is nothing to try: no override mends it."
 
 
-def main(place: str, words: Sequence[str] = (), as_json: bool = False, trial: bool = False) -> int:
+def main(
+    place: str,
+    words: Sequence[str] = (),
+    as_json: bool = False,
+    trial: bool = False,
+    exit_code: bool = False,
+) -> int:
     """Explain a run, a sweep or all runs below a folder; returns the exit code.
 
     Args:
@@ -35,13 +41,14 @@ def main(place: str, words: Sequence[str] = (), as_json: bool = False, trial: bo
         words: names that may be imported as remedies are trained, as `allow_targets=[my_parts]`.
         as_json: True to print one JSON object.
         trial: True to train the remedies.
+        exit_code: True to return 1 if a fault is certain.
 
     Raises:
         InputError: the folder holds no run, or none of its runs can be trained again.
     """
     allowed = _allowed(place, words)
     if not trial:
-        return without_trial.main(place, as_json)
+        return without_trial.main(place, as_json, exit_code)
     runs, found = without_trial.diagnosed(place)
     attempts = Attempts(runs, found, allowed)
     attempts.run()
@@ -57,7 +64,7 @@ def main(place: str, words: Sequence[str] = (), as_json: bool = False, trial: bo
             console.print_lines(out, NOTHING)
     if attempts.ended:
         console.say(f"{attempts.ended}; what was known by then is printed.")
-    return attempts.exit_code
+    return attempts.exit_code or (without_trial.code_of(found) if exit_code else 0)
 
 
 def _allowed(place: str, words: Sequence[str]) -> list[str]:
