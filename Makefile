@@ -87,7 +87,7 @@ $(EXTRAS)/installed: .venv/installed
 	@touch $@
 
 test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna, and trainings of Hugging Face
-	$(EXTRAS)/bin/python -m pytest -m slow tests/app/sweep/test_engines.py tests/app/sweep/test_optuna.py tests/loop/test_huggingface.py
+	$(EXTRAS)/bin/python -m pytest -m slow tests/app/sweep/test_engines.py tests/app/sweep/test_optuna.py tests/loop/test_huggingface.py tests/loop/test_docs.py
 
 test-mutants: install  ## put small faults into mlr and list those that no fast test notices; takes hours
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)

@@ -357,9 +357,7 @@ class GradientProbe:
         due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
         return due.union(self.settings.families) if step == self._first else due
 
-    def _sink(
-        self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any
-    ) -> Sink:
+    def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any) -> Sink:
         if (folder is None) == (writer is None):
             raise InputError("GradientProbe needs a folder or a writer=, and not both.")
         settings = hyperparameters.checked(given)
@@ -413,7 +411,7 @@ def _after_closure(
 
 def _unwrapped(optimizer: Optimizer) -> Optimizer:
     """Return the optimizer in that of an accelerator, which runs no hooks."""
-    inner = getattr(optimizer, "optimizer", None)
+    inner: Any = getattr(optimizer, "optimizer", None)
     wraps = isinstance(inner, Optimizer) and not hasattr(optimizer, "_optimizer_step_pre_hooks")
     return _unwrapped(inner) if wraps else optimizer
 

@@ -31,10 +31,15 @@ def begun(folder):
 )
 def test_a_with_block_records_how_it_was_left(tmp_path, error, status, reason):
     model, optimizer, probe = begun(tmp_path / "run")
-    with pytest.raises(type(error)) as raised, probe as entered:
-        assert entered is probe
-        train(model, optimizer, probe, data=batches(3))
-        raise error
+
+    def left():
+        with probe as entered:
+            assert entered is probe
+            train(model, optimizer, probe, data=batches(3))
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        left()
     assert raised.value is error
     (run,) = read_runs(tmp_path / "run")
     assert (run.status, run.entries.get("reason")) == (status, reason)

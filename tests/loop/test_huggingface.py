@@ -27,6 +27,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 RATE, WORDS = 0.1, 11
 
 
+@pytest.fixture(autouse=True)
+def no_accelerator():
+    """A process has one accelerator, whose state outlives it."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
 class Classifier(nn.Module):
     """A model that computes its own loss, as those of transformers."""
 
@@ -208,7 +217,7 @@ def test_the_training_is_the_same_with_it(tmp_path, kind):
     rows = table(tmp_path / "own")
     assert len(rows) == 6
     for row in rows:
-        assert 0 < row["grad_norm/total"]
+        assert row["grad_norm/total"] > 0
         assert 0 < row["logit_grad/mean"] < 1.5
         assert 0 < row["loss/train"] < 3
 
@@ -284,8 +293,8 @@ def test_what_it_cannot_find_is_said(tmp_path):
     named = GradientProbeCallback(tmp_path / "b", logits=lambda outputs: outputs["starts"])
     trainer(tmp_path, Spans(), named, examples()).train()
     assert len(table(tmp_path / "b")) == 6
+    made = trainer(tmp_path, Classifier(), None, examples())
     with pytest.raises(InputError, match="is called by no Trainer"):
-        made = trainer(tmp_path, Classifier(), None, examples())
         GradientProbeCallback(tmp_path / "c").on_train_begin(made.args, made.state, made.control)
 
 

@@ -128,11 +128,14 @@ def listen(outputs: Tensor, loss: Tensor | None, hook: Callable[[Tensor], None])
 
     Outputs may be a wider copy of those that the loss was computed from within the model.
     """
-    top = outputs.grad_fn
-    copied = loss is not None and operation(type(top).__name__) == "to_copy"
-    if copied and loss.grad_fn is not None and top not in _nodes(loss.grad_fn)[0]:
-        top, place = top.next_functions[0]
-        top.register_prehook(lambda grads: None if grads[place] is None else hook(grads[place]))
+    top: Any = outputs.grad_fn
+    copied = operation(type(top).__name__) == "to_copy"
+    root = None if loss is None else loss.grad_fn
+    if copied and root is not None and top not in _nodes(root)[0]:
+        original, place = top.next_functions[0]
+        original.register_prehook(
+            lambda grads: None if grads[place] is None else hook(grads[place])
+        )
     else:
         outputs.register_hook(hook)
 
