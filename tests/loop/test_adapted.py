@@ -1,4 +1,4 @@
-"""What adapters to other trainers rest on: wrapped optimizers, closures, divided losses, copies."""
+"""Parts of adapters to other trainers: wrapped optimizers, closures, divided losses, copies."""
 
 from __future__ import annotations
 

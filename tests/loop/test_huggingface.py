@@ -195,7 +195,7 @@ def test_words_have_the_mean_of_their_batch(tmp_path, model, accumulate):
     logits, targets = start(batch["input_ids"]).logits[:, :-1], batch["labels"][:, 1:]
     there = targets != -100
     loss = F.cross_entropy(logits[there], targets[there])
-    assert row["loss/train"] == pytest.approx(float(loss), rel=1e-5)
+    assert row["loss/train"] == pytest.approx(float(loss.detach()), rel=1e-5)
     wanted = gradient_norms(logits, targets)
     assert row["logit_grad/mean"] == pytest.approx(float(wanted.mean()), rel=1e-5)
     (run,) = read_runs(tmp_path / "own")
@@ -296,6 +296,23 @@ def test_what_it_cannot_find_is_said(tmp_path):
     made = trainer(tmp_path, Classifier(), None, examples())
     with pytest.raises(InputError, match="is called by no Trainer"):
         GradientProbeCallback(tmp_path / "c").on_train_begin(made.args, made.state, made.control)
+
+
+def test_results_of_evaluations_are_recorded(tmp_path):
+    own = GradientProbeCallback(tmp_path / "own")
+    more = {"eval_strategy": "steps", "eval_steps": 3, "eval_dataset": examples(2)}
+    made = trainer(tmp_path, Classifier(), own, examples(), **more)
+    made.compute_metrics = lambda found: {
+        "accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())
+    }
+    made.train()
+    rows = [row for row in table(tmp_path / "own") if row["loss/val"] > 0]
+    (run,) = read_runs(tmp_path / "own")
+    assert len(rows) == 2
+    found = made.evaluate()  # which is after the training, and not recorded
+    assert run.metrics["loss/val"] == pytest.approx(found["eval_loss"], rel=1e-5)
+    assert run.metrics["accuracy/val"] == pytest.approx(found["eval_accuracy"])
+    assert not any("runtime" in tag or "second" in tag for tag in run.metrics)
 
 
 def test_it_writes_to_the_trainers_own_board(tmp_path):

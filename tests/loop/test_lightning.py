@@ -59,6 +59,7 @@ def lit(pl, broken=False):
         def validation_step(self, batch, index):
             inputs, targets = batch
             self.log("val_loss", F.cross_entropy(self(inputs), targets))
+            self.log("val/acc", (self(inputs).argmax(1) == targets).float().mean())
 
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=RATE)
@@ -195,6 +196,9 @@ def test_numbers_of_the_validation_are_recorded(pl, tmp_path):
     rows = [row["loss/val"] for row in table(tmp_path / "own") if row["loss/val"] > 0]
     assert len(rows) == 2
     assert run.metrics["loss/val"] == pytest.approx(float(fitting.callback_metrics["val_loss"]))
+    right = float(fitting.callback_metrics["val/acc"])
+    assert run.metrics["accuracy/val"] == pytest.approx(right)
+    assert 0 < right < 1
 
 
 @pytest.mark.parametrize(
