@@ -85,15 +85,16 @@ def test_a_closure_gives_the_evidence_of_a_plain_loop(tmp_path, plain, named):
     assert evidence(tmp_path / "own") == evidence(plain)
 
 
-def test_a_loss_that_was_divided_is_recorded_as_the_mean(tmp_path):
-    for name, more in (("plain", {}), ("own", {"times": 2.0})):
+@pytest.mark.parametrize("times", [1.0, 2.0], ids=["divided later", "divided before"])
+def test_a_loss_that_is_divided_is_recorded_as_the_mean(tmp_path, times):
+    for name, more in (("plain", {}), ("own", {"times": times})):
         model, optimizer, probe = begun(tmp_path / name, accumulate=2)
         with probe:
             for number, (inputs, targets) in enumerate(batches()):
                 logits = model(inputs)
                 loss = F.cross_entropy(logits, targets)
                 divided = loss / 2
-                probe.watch(logits, targets, divided if more else loss, **more)
+                probe.watch(logits, targets, divided if more and times > 1 else loss, **more)
                 divided.backward()
                 if number % 2:
                     optimizer.step()
