@@ -163,7 +163,9 @@ def test_a_trainer_records_what_a_plain_loop_does(tmp_path, accumulate):
     assert len(rows) == 6
     for row, other in zip(rows, expected, strict=True):
         assert row == pytest.approx(other, rel=1e-5, abs=1e-7, nan_ok=True)
-    assert read_runs(tmp_path / "own")[0].status == "done"
+    (run,) = read_runs(tmp_path / "own")
+    assert run.status == "done"
+    assert run.entries["program"].get("accumulate", 1) == accumulate
     assert not any(part._forward_hooks for part in fitted.modules())
     assert same(fitted, trained(tmp_path, start, None, examples(), **more)[0])
 
