@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -91,15 +91,15 @@ class LossLayout(NamedTuple):
 
 def loss_layout(logits: Tensor, loss: Tensor | None) -> LossLayout:
     """Find out from the graph of a loss how it reads the outputs."""
-    axis, ignored, top = None, IGNORED, logits.grad_fn
+    axis, ignored, applied = None, IGNORED, False
+    top: Any = logits.grad_fn
     while top is not None and operation(type(top).__name__) in SHAPES:
         top = top.next_functions[0][0]
-    nodes = [loss.grad_fn] if loss is not None and loss.grad_fn is not None else []
-    applied = False
+    nodes: list[Any] = [loss.grad_fn] if loss is not None and loss.grad_fn is not None else []
     for node in nodes:
-        name = operation(type(node).__name__)
         if node is top:
             continue
+        name = operation(type(node).__name__)
         applied |= name in OF_LOGITS
         if hasattr(node, "_saved_ignore_index"):
             ignored = _signed(node._saved_ignore_index)
@@ -153,10 +153,10 @@ class Batch:
         if not self.task.fits:
             targets = targets.new_zeros(self._rows)
         else:
-            if targets.dim() == logits.dim() and logits.dim() > 1:
-                targets = targets.movedim(self._axis, -1)
-            if one_hot:
-                targets = targets.argmax(-1)
+            if targets.dim() == logits.dim():
+                targets = self._outputs_last(targets)
+            if one_hot:  # or several labels
+                targets, whole = targets.float(), False
             width = () if whole else (targets.numel() // self._rows,)
             targets = targets.reshape(self._rows, *width)
             if whole and self.task.outputs > 1:
@@ -166,19 +166,28 @@ class Batch:
 
     def _leave_out(self, targets: Tensor, ignored: int) -> None:
         """Note the examples that count, if the class number of any is ignored or impossible."""
-        there = (targets != ignored) & (targets >= 0) & (targets < self.task.outputs)
+        last = self.task.outputs - 1
+        if not 0 <= ignored <= last:
+            low, high = targets.aminmax()
+            if low >= 0 and high <= last:
+                return
+        there = (targets != ignored) & (targets >= 0) & (targets <= last)
         count = int(there.sum())
         if 0 < count < self._rows:
             self._there, self.examples = there, count
 
+    def _outputs_last(self, values: Tensor) -> Tensor:
+        return values if self._axis >= values.dim() - 1 else values.movedim(self._axis, -1)
+
     def _measured(self, rows: Tensor) -> Tensor:
-        return (rows if self._there is None else rows[self._there])[:: self._every]
+        there = rows if self._there is None else rows[self._there]
+        return there if self._every == 1 else there[:: self._every]
 
     def of_logits(self, values: Tensor) -> Tensor:
         """Copy values with the shape of the logits, one row per measured example."""
         values = values.detach()
-        last = values.movedim(self._axis, -1) if values.dim() > 1 else values
-        rows = self._measured(last.reshape(self._rows, self.task.outputs))
+        rows = self._outputs_last(values).reshape(self._rows, self.task.outputs)
+        rows = self._measured(rows)
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
 
@@ -206,7 +215,7 @@ def _arranged(
         axes.insert(0, shown)
     each = head.range.per_target if head is not None else 1
     probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
-    named = whole and each == 1 or probable
+    named = (whole and each == 1) or probable
     for axis in axes if logits.numel() else ():
         outputs, leading = logits[axis], (*logits[:axis], *logits[axis + 1 :])
         alone = len(leading) if axis == last else axis

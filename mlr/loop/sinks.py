@@ -1,11 +1,11 @@
 """Outputs of a `GradientProbe`: a run folder as mlr's training writes it, or a SummaryWriter."""
 
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from time import time
 from types import MappingProxyType
 from typing import Any
 
@@ -43,9 +43,11 @@ class FolderSink:
         shown: Mapping[str, Value] = MappingProxyType({}),
     ) -> None:
         self.head, self.settings, self.shown = head, dict(settings), shown
-        self.seed = self.settings.pop("seed", None)
+        seed: Any = self.settings.pop("seed", None)
+        self.seed: int | None = seed
         self.folder = _claimed(Path(folder), self.seed, **self._entries())
         self.recorder: Recorder | None = None
+        self.further: dict[str, float] = {}  # last numbers of validations that are no columns
 
     def describe(self, found: Mapping[str, Value]) -> None:
         """Add hyper-parameters that the first batch has shown, where the user gave no others."""
@@ -54,7 +56,9 @@ class FolderSink:
 
     def _entries(self) -> dict[str, Any]:
         loss = self.settings.get("loss")
-        known = {key: one for key, one in self.settings.items() if key != "loss" and one is not None}
+        known = {
+            key: one for key, one in self.settings.items() if key != "loss" and one is not None
+        }
         return {"pair": f"{self.head}+{loss}" if loss else self.head, "hyperparameters": known}
 
     def begin(self, tags: Sequence[str]) -> None:
@@ -83,12 +87,13 @@ class FolderSink:
     def validated(self, step: int, numbers: Mapping[str, float]) -> None:
         """Record numbers of a validation; those that are no columns, in the events alone."""
         assert self.recorder is not None
-        tags, now = self.recorder.tags, np.array([time()])
+        tags, now = self.recorder.tags, np.array([time.time()])
         row = np.array([[[numbers.get(tag, np.nan) for tag in tags]]])
         there = np.array([[[tag in numbers for tag in tags]]])
         if there.any():
             record_scalars([self.recorder], np.array([step]), np.array([np.nan]), row, there, now)
         others = {tag: number for tag, number in numbers.items() if tag not in tags}
+        self.further |= others
         values = np.array([[*others.values()]])
         self.recorder.events.add(
             b"".join(scalar_records(np.array([step]), tuple(others), values, now, values == values))
@@ -105,10 +110,10 @@ class FolderSink:
             self.folder.write_status(status, reason=reason, metrics=dict(metrics))
             return
         # a column holds the numbers of its step, and a final number is a mean of several
-        columns = self.recorder.tags
-        others = {tag: number for tag, number in metrics.items() if tag not in columns}
-        self.recorder.finish(status, others, reason)
-        self.folder.write_status(metrics=dict(metrics))
+        there = {*self.recorder.tags, *self.further}
+        others = {tag: number for tag, number in metrics.items() if tag not in there}
+        means = {tag: number for tag, number in metrics.items() if tag in there}
+        self.recorder.finish(status, others, reason, means=means)
 
 
 def _claimed(folder: Path, seed: int | None, **entries: Any) -> RunFolder:
@@ -154,11 +159,11 @@ class WriterSink:
     def record(self, block: Measured) -> None:
         """Write one event per step, or one call per number, and histograms if possible."""
         self.step = int(block.steps[-1])
-        for step, time, row, there in zip(*block[:4], strict=True):
+        for step, when, row, there in zip(*block[:4], strict=True):
             pairs = [(self.tags[i], float(row[i])) for i in np.flatnonzero(there)]
             if hasattr(self.files, "add_summary"):
                 entries = [Summary.Value(tag=tag, simple_value=number) for tag, number in pairs]
-                self.files.add_summary(Summary(value=entries), int(step), float(time))
+                self.files.add_summary(Summary(value=entries), int(step), float(when))
             else:
                 for tag, number in pairs:
                     self.writer.add_scalar(tag, number, int(step))

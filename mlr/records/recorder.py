@@ -57,6 +57,7 @@ class RunEnd(NamedTuple):
         fields: further fields of `RunStatus`.
         at: step and epoch of the final numbers, no earlier than the last that is recorded; None
             takes that one.
+        means: final numbers of status.json alone, which are of several steps.
     """
 
     status: str
@@ -64,6 +65,7 @@ class RunEnd(NamedTuple):
     reason: str | None = None
     fields: Mapping[str, Any] = MappingProxyType({})
     at: tuple[int, float] | None = None
+    means: Mapping[str, float] = MappingProxyType({})
 
 
 class GrowingFile:
@@ -277,9 +279,10 @@ class Recorder:
         metrics: Mapping[str, float] = MappingProxyType({}),
         reason: str | None = None,
         sync: bool = True,
+        means: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """End the run, as `finish_all` does for several; the arguments are those of `RunEnd`."""
-        finish_all([self], [RunEnd(status, metrics, reason)], sync)
+        finish_all([self], [RunEnd(status, metrics, reason, means=means)], sync)
 
     def _add(self, block: Series, events: bytes, lines: bytes, seen: np.ndarray) -> None:
         """Add rows to both files, where a first step equal to the last row's fills that row.
@@ -317,7 +320,7 @@ class Recorder:
         """Write status.json, when all else is on the disk."""
         for file in (self.table, self.events):
             self.folder.files[file.path.name] = file.checksum()
-        metrics = {tag: float(value) for tag, value in end.metrics.items()}
+        metrics = {tag: float(value) for tag, value in (*end.metrics.items(), *end.means.items())}
         self.folder.write_status(end.status, sync, reason=end.reason, metrics=metrics, **end.fields)
 
 

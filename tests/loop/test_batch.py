@@ -111,6 +111,9 @@ SEVERAL = torch.tensor([[1.0, 1, 0, 0]] * 5)
     [
         ("sigmoid", ONE_HOT, True),
         ("sigmoid", SEVERAL, False),
+        ("sigmoid", SEVERAL.long(), False),
+        ("sigmoid", ONE_HOT.bool(), True),
+        (None, SEVERAL.long(), False),
         ("sigmoid", torch.rand(5, 4), False),  # an autoencoder's
         ("sigmoid", torch.zeros(5, 4), False),
         ("softmax", 0.7 * ONE_HOT + 0.3 * ONE_HOT.roll(1, 0), True),
@@ -123,11 +126,11 @@ SEVERAL = torch.tensor([[1.0, 1, 0, 0]] * 5)
 def test_numbers_are_classes_only_if_they_are_one_label_an_example(tmp_path, head, targets, judged):
     wide = targets.shape[1] if targets.dim() > 1 else 1
     shape = (5, wide) if targets.dim() > 1 else (5,)
-    loss_of = F.cross_entropy if head == "softmax" else BCE
+    loss_of = F.cross_entropy if head == "softmax" else lambda z, t: BCE(z, t.float())
     found, z = row(tmp_path / "it", shape, targets, loss_of, head)
     assert ("accuracy/train" in found) is judged
     if judged:
-        own = z.argmax(1) == targets.argmax(1) if wide > 1 else z.flatten() >= 0
+        own = z.argmax(1) == targets.float().argmax(1) if wide > 1 else z.flatten() >= 0
         right = own if wide > 1 else own == (targets.flatten() >= 0.5)
         assert found["accuracy/train"] == pytest.approx(right.float().mean().item())
 

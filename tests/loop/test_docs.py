@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlr.records.reading import read_runs
 from tests.loop.loops import table
 
 DOCS = Path(__file__).parents[2] / "mlr" / "docs"
@@ -16,12 +17,18 @@ EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", TEXT
 
 def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = ("own_loop.py", "own_loop_check.py", "own_loop_amp.py")
+    names = ("own_loop.py", "own_loop_validation.py", "own_loop_check.py", "own_loop_amp.py")
     exec("".join(EXAMPLES[name] for name in names), {})
+    validated = table(tmp_path / "runs" / "validated")
+    at = [row["step"] for row in validated if row["accuracy/val"] == row["accuracy/val"]]
+    assert at == [80, 160, 240]
+    (run,) = read_runs(tmp_path / "runs" / "validated")
+    assert run.metrics["loss/val"] == pytest.approx(validated[-1]["loss/val"])
+    assert (run.setting("data"), run.seed, run.pair) == ("mine", 3, "softmax+ce")
     mine, amp = (table(tmp_path / "runs" / name) for name in ("mine", "amp"))
     assert mine[0]["step"] == 0
     assert len(mine) > 50
-    assert mine[-1]["logit_grad/wrong"] > 0
+    assert mine[0]["logit_grad/wrong"] > 0
     assert amp[-1]["step"] <= 49
     assert amp[-1]["sample_grad/mean"] < 100
 

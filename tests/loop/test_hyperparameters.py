@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 from torch.nn import functional as F
 
@@ -110,6 +112,10 @@ def half_squares(z, t):
         (lambda z, t: F.mse_loss(z, F.one_hot(t, 3).float()), "mse"),
         (lambda z, t: F.mse_loss(z.softmax(1), F.one_hot(t, 3).float()), "mse"),
         (lambda z, t: F.binary_cross_entropy_with_logits(z, F.one_hot(t, 3).float()), "bce"),
+        (lambda z, t: F.binary_cross_entropy(z.sigmoid(), F.one_hot(t, 3).float()), "bce"),
+        (lambda z, t: F.l1_loss(z, F.one_hot(t, 3).float()), "l1"),
+        (lambda z, t: F.poisson_nll_loss(z, F.one_hot(t, 3).float()), "poisson"),
+        (F.nll_loss, "nll"),
         (lambda z, t: half_squares(z, F.one_hot(t, 3)), None),
         (lambda z, t: F.cross_entropy(z, t, weight=torch.tensor([1.0, 2.0, 5.0])), None),
     ],
@@ -165,3 +171,42 @@ def test_what_cannot_be_recorded_is_refused(tmp_path, given, message):
     with pytest.raises(InputError, match="with writer=, call its add_hparams"):
         GradientProbe(model, optimizer, writer=object(), hyperparameters={"a": 1})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_divergence_is_named(tmp_path):
+    model = module()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    data = [(torch.randn(16, 5), torch.rand(16, 3).softmax(1)) for _ in range(3)]
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        loss_of = lambda z, t: F.kl_div(z.log_softmax(1), t, reduction="batchmean")  # noqa: E731
+        train(model, optimizer, probe, loss_of, data)
+    assert read_runs(tmp_path)[0].setting("loss") == "kl"
+
+
+def test_the_hparams_page_has_them_as_columns(tmp_path):
+    torch.manual_seed(4)
+    model = module(seed=4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.125)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    given = {"data": "mine"}
+    with GradientProbe(model, optimizer, tmp_path / "run", hyperparameters=given) as probe:
+        train(model, optimizer, probe)
+        schedule.step()
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    found = [
+        HParamsPluginData.FromString(content)
+        for content in events.PluginTagToContent("hparams").values()
+    ]
+    (start,) = [one.session_start_info for one in found if one.HasField("session_start_info")]
+    values = {
+        name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
+    }
+    assert values.pop("seed").strip() == "4"
+    assert values == {
+        **{"head": "unknown", "loss": "ce", "lr": 0.125, "optimizer": "SGD", "schedule": "yes"},
+        **{"model": "Sequential", "model.layers": "Linear 8, ReLU(), Dropout(p=0.0, inplace=False)"
+           ", Linear 3", "model.parameters": 5 * 8 + 8 + 8 * 3 + 3, "batch_size": 16},
+        **{"optimizer.momentum": 0, "optimizer.weight_decay": 0, "optimizer.betas": "none"},
+        "data": "mine",
+    }  # fmt: skip

@@ -237,10 +237,9 @@ def reassurance(runs: Sequence[Recorded]) -> str:
 def _of_programs(every: Sequence[Facts]) -> str:
     """Write one sentence on programs of a user's own without a fault."""
     if len(every) > 1:
-        useless = sum(bool(_useless(facts)) for facts in every)
-        return f"No fault found in {len(every)} programs." + (
-            f" No rule explains it, but {useless} of them learned next to nothing." * bool(useless)
-        )
+        count = sum(bool(_useless(facts)) for facts in every)
+        hint = f" No rule explains it, but {count} of them learned next to nothing."
+        return f"No fault found in {len(every)} programs." + hint * bool(count)
     program, wrong = every[0].program, every[0].wrong
     looked = f"{len(program.looks)} of {program.evidence.calls:,} batches were looked at"
     if not program.losses:

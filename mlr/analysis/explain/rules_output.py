@@ -23,7 +23,12 @@ FULL_GRADIENT = {
     "softmax": "loss=ce",
 }
 """Remedies that cancel the slope of a head; of other heads it is `loss=bce`."""
-COSTS = {"se": "squared error", "mse": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
+COSTS = {
+    "se": "squared error",
+    "mse": "squared error",
+    "mae": "absolute error",
+    "gce": "generalised cross-entropy",
+}
 SHARED_COSTS = ("ce", "smoothed_ce", "focal")
 """Losses of the output of an example's class alone."""
 UNSHARED = 0.05

@@ -151,6 +151,7 @@ class Targets:
         """Count batches (n, B, …) of one shape."""
         if same.dim() < 2:
             return
+        same = same.byte() if same.dtype == torch.bool else same
         rows = same.flatten(2) if same.dim() > 2 else same[..., None]
         if not same.is_floating_point() and not _one_hot(rows):  # class numbers of words or pixels
             rows = rows.flatten(1)[..., None]
