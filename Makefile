@@ -77,17 +77,17 @@ test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the n
 	export OMP_NUM_THREADS=1; $(NEXT)/bin/python -m pytest -n 2 --dist worksteal tests/app tests/analysis tests/lecture; fast=$$?; \
 	$(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/cli/test_conformance.py tests/app/cli/test_packaging.py && exit $$fast
 
-# Ray, submitit and Optuna above all that .venv has
+# Ray, submitit, Optuna and Hugging Face's Trainer above all that .venv has
 EXTRAS := .venv-extras
 $(EXTRAS)/installed: .venv/installed
 	@$(BIN)/python -m venv $(EXTRAS)
 	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
 		> $$($(EXTRAS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv_below.pth
-	@$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt 'ray>=2.40' 'submitit>=1.5.2' 'hydra-optuna-sweeper>=1.3.0'
+	@$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt 'ray>=2.40' 'submitit>=1.5.2' 'hydra-optuna-sweeper>=1.3.0' 'transformers>=5' 'accelerate>=1.1'
 	@touch $@
 
-test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
-	$(EXTRAS)/bin/python -m pytest -m slow tests/app/sweep/test_engines.py tests/app/sweep/test_optuna.py
+test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna, and trainings of Hugging Face
+	$(EXTRAS)/bin/python -m pytest -m slow tests/app/sweep/test_engines.py tests/app/sweep/test_optuna.py tests/loop/test_huggingface.py tests/loop/test_docs.py
 
 test-mutants: install  ## put small faults into mlr and list those that no fast test notices; takes hours
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)

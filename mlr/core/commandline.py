@@ -24,6 +24,12 @@ def command(name: str, *words: str) -> str:
     return shlex.join([*_here(name), *words])
 
 
+def from_anywhere(name: str, *words: str) -> str:
+    """Return a command line for a program of a user's own, which runs in any folder."""
+    checkout = Path.cwd() == SCRIPTS.parent and SCRIPTS.is_dir()
+    return shlex.join([*(["python", f"scripts/{name}.py"] if checkout else ["mlr", name]), *words])
+
+
 def for_others(name: str, *words: str) -> str:
     """Return a command line for pages that others read, without paths of this machine."""
     return shlex.join([*_anywhere(name), *words])

@@ -3,6 +3,7 @@
 It works with the packages `lightning` and `pytorch_lightning`: with the one imported before it.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 
 from mlr.core.checks import InputError
 from mlr.loop.probe import GradientProbe
+
+VALIDATION = ("val", "valid", "validation")
+"""Words by which names of numbers that a validation logs are known."""
 
 
 def _lightning() -> Any:
@@ -31,8 +35,10 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
     """Callback that measures every `fit`, without changes to the LightningModule.
 
     Logits are the output of a module's forward, targets are taken from the batch, and the loss is
-    the result of `training_step`. Accumulation, precision and length are read from the Trainer. In
-    distributed training, the first process measures its own part of the batch.
+    the result of `training_step`, or in manual optimization what `manual_backward` is given.
+    Accumulation, precision and length are read from the Trainer. Numbers that the validation logs
+    are recorded under the name they have without `val`. In distributed training, the first process
+    measures its own part of the batch.
 
     Attributes:
         probe: of the running or the last `fit`.
@@ -97,19 +103,29 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
             InputError: the module gave no logits, or the batch no targets.
         """
         probe, logits, self._logits = self.probe, self._logits, None
-        if probe is None:
-            return
+        if probe is None or (logits is None and not pl_module.automatic_optimization):
+            return  # of several losses, the first one after the forward pass is measured
         if not isinstance(logits, Tensor):
             raise InputError(
                 f"The forward of {self.module or type(pl_module).__name__} gave no tensor of "
                 f"logits in training_step, but {type(logits).__name__}; name the part that does, "
                 "as in GradientProbeCallback(module='net')."
             )
-        loss = loss.detach() * trainer.accumulate_grad_batches
+        times = float(trainer.accumulate_grad_batches)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None:
-            loss = loss / scaler.scale(torch.ones((), device=loss.device))
-        probe.watch(logits, self.targets(self._batch), loss)
+            times = times / scaler.scale(torch.ones((), device=loss.device))
+        probe.watch(logits, self.targets(self._batch), loss, times=times)
+
+    def on_validation_end(self, trainer: Any, pl_module: nn.Module) -> None:
+        """Record what the validation logged."""
+        if self.probe is None or trainer.sanity_checking:
+            return
+        logged = trainer.callback_metrics.items()
+        named = {_of_validation(name): number for name, number in logged}
+        named.pop("", None)
+        if named:
+            self.probe.log_validation(**named)
 
     def on_train_end(self, trainer: Any, pl_module: nn.Module) -> None:
         """Write the rest."""
@@ -128,6 +144,14 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
     def _store_logits(self, module: nn.Module, arguments: Any, outputs: Any) -> None:
         if torch.is_grad_enabled():
             self._logits = outputs
+
+
+def _of_validation(name: str) -> str:
+    """Return the name of a number of the validation without `val`; empty for another number."""
+    words = re.split(r"[_/. -]+", name)
+    others = [word for word in words if word.lower() not in VALIDATION]
+    own = "_".join(others) if len(others) < len(words) else ""
+    return "accuracy" if own == "acc" else own
 
 
 def _second(batch: Any) -> Tensor:

@@ -18,10 +18,13 @@ from torch import Tensor, nn
 from torch.autograd import Variable
 from torch.optim import Optimizer
 
+from mlr.core import console
 from mlr.core.checks import InputError, known, users_stacklevel, whole
+from mlr.core.commandline import from_anywhere
 from mlr.heads import Head
 from mlr.loop import hyperparameters
 from mlr.loop.batch import Batch, LossLayout, loss_layout
+from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
@@ -120,7 +123,8 @@ class GradientProbe:
         self._table = None
         if total_steps is not None:
             self._table = self.settings.due(whole("total_steps", total_steps))
-        self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        given = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
+        self._optimizers = [_unwrapped(one) for one in given]
         if not self._optimizers:
             raise InputError("optimizer=[] must hold at least one optimizer.")
         self._hooks = ModelHooks(model, self.settings)
@@ -147,7 +151,14 @@ class GradientProbe:
         self._at_exit = partial(_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
 
-    def watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
+    def watch(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        loss: Tensor | None = None,
+        *,
+        times: float | Tensor | None = None,
+    ) -> None:
         """Measure a batch, before its backward pass; only count it on steps where nothing is due.
 
         Args:
@@ -156,6 +167,8 @@ class GradientProbe:
             targets: class numbers (B, …), or one-hot, probabilities or numbers (B, …, K).
             loss: the loss () of the batch, neither scaled nor divided, for `loss/train` and for
                 the diagnosis.
+            times: of a loss that was scaled or divided already, the factor that undoes it; the
+                backward pass then shows what else it is multiplied by.
 
         Raises:
             InputError: the shapes do not fit, or the logits have no graph.
@@ -164,7 +177,10 @@ class GradientProbe:
             return
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
-        looked = self._observer.watch(logits, targets, None if copied else loss)
+        copied = copied and times is None  # an adapter gives the loss itself
+        looked = self._observer.watch(
+            logits, targets, None if copied else loss, 1.0 if times is None else times
+        )
         if looked and self._observer.calls > NOTED:
             self._note()
         if not self._due:
@@ -185,12 +201,16 @@ class GradientProbe:
         value = None if loss is None else loss.detach().clone()
         if value is not None and not self._mean:
             value /= batch.examples
+        if value is not None and times is not None:
+            value *= times
         step = WatchedStep(
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
             *(batch.task, len(logits), (tuple(logits.shape), tuple(targets.shape))),
         )
         self._pending = step
-        logits.register_hook(partial(self._of_logits, step, batch))
+        if loss is not None and times is not None and loss.requires_grad:
+            loss.register_hook(partial(_of_loss, step, times))
+        graph.listen(logits, loss, partial(self._of_logits, step, batch))
 
     def log_validation(self, **numbers: float | Tensor) -> None:
         """Record results on validation data, as `log_validation(loss=0.3, accuracy=0.9)`.
@@ -214,6 +234,8 @@ class GradientProbe:
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Write the rest and remove all hooks.
 
+        On a terminal or in a notebook, a line then says how to look for faults.
+
         Args:
             metrics: final numbers by tag, as {"accuracy/test": 0.98}.
         """
@@ -224,8 +246,11 @@ class GradientProbe:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Close; an exception makes the run failed, an interruption interrupted."""
-        if error is None:
+        """Close; an exception makes the run failed, an interruption interrupted.
+
+        The exception passes on. `sys.exit()` is an end as any other.
+        """
+        if error is None or (isinstance(error, SystemExit) and not error.code):
             self.close()
             return
         status = "failed" if isinstance(error, Exception) else "interrupted"
@@ -249,6 +274,8 @@ class GradientProbe:
         self._observer.close()
         self._note()
         self._recording.close(status, reason, metrics or {})
+        if self.folder is not None and not self._recording.broken:
+            _point_to(self.folder)
 
     def _note(self) -> None:
         self._recording.note(self._observer.evidence().encode())
@@ -268,19 +295,25 @@ class GradientProbe:
             # without waiting for the device, as its get_scale() would
             scale = self._scaler.scale(torch.ones((), device=step.logits.device))
             factor = factor / scale
+        if step.factor is not None:
+            factor = step.factor
         step.grads = grads.mul_(factor * examples if self._mean else factor)
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
-    def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+    def _before_step(
+        self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        changed = None
         if optimizer is self._optimizers[0]:
-            self._observer.before_step()
+            changed = _after_closure(arguments, named, self._observer.before_step)
         if not self._due and self._pending is None:
-            return  # as on most steps, which must cost nothing
+            return changed  # as on most steps, which must cost nothing
         if optimizer is self._optimizers[0]:
             self._finish_step()
         due = self._due if self._pending is None else self._pending.due
         with torch.no_grad():
             self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+        return changed
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
@@ -343,6 +376,44 @@ class GradientProbe:
 
     def _of_first_batch(self) -> dict[str, Value]:
         return hyperparameters.of_course(self._observer.forms, self._optimizers)
+
+
+def _point_to(folder: Path) -> None:
+    """Say where to look, to a person who reads it."""
+    if console.is_read():
+        place = console.shown(folder.absolute())
+        console.say(f"recorded in {place}; its faults: {from_anywhere('explain', place)}")
+
+
+def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
+    """Note the factor by which the gradients of a backward pass are too small."""
+    step.factor = times / gradient.sum()
+
+
+def _after_closure(
+    arguments: tuple[Any, ...], named: dict[str, Any], look: Callable[[], None]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Call a function before an update; returns other arguments if a closure is to come first."""
+    closure = arguments[1] if len(arguments) > 1 else named.get("closure")
+    if closure is None:
+        look()
+        return None
+
+    def evaluated() -> Any:
+        loss = closure()
+        look()
+        return loss
+
+    if len(arguments) > 1:
+        return (arguments[0], evaluated, *arguments[2:]), named
+    return arguments, named | {"closure": evaluated}
+
+
+def _unwrapped(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer in that of an accelerator, which runs no hooks."""
+    inner: Any = getattr(optimizer, "optimizer", None)
+    wraps = isinstance(inner, Optimizer) and not hasattr(optimizer, "_optimizer_step_pre_hooks")
+    return _unwrapped(inner) if wraps else optimizer
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

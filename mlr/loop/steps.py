@@ -30,6 +30,8 @@ class WatchedStep:
     """of the outputs and targets as they were given"""
     grads: Tensor | None = None
     """dL/dz (B, K) of each example's own loss; None before the end of a backward pass"""
+    factor: Tensor | None = None
+    """by which the gradients of the backward pass are too small; None if the probe's options say"""
     statistics: dict[str, Tensor] = field(default_factory=dict)
     """`StepValues.network`, by parameter (n,) instead of by layer"""
     updated: bool = False

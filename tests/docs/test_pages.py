@@ -196,7 +196,8 @@ def swept(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("line", READING)
 def test_runs_are_read_by_the_command(line, script, swept):
     shown = script(*words(line), folder=swept)
-    assert shown.code == 0, shown.err
+    found = "--exit-code" in line  # there is a fault in the sweep
+    assert shown.code == found, shown.err
     assert shown.err.strip() == ""
     if "report" in line:
         assert "clipped_linear" in (swept / "runs" / "report.html").read_text(encoding="utf-8")

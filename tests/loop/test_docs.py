@@ -1,4 +1,4 @@
-"""The programs of the page "On your own loop" run as a reader would run them."""
+"""The programs of the pages on loops run as a reader would run them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from mlr.records.reading import read_runs
 from tests.loop.loops import table
 
-PAGE = (Path(__file__).parents[2] / "mlr" / "docs" / "own_loop.md").read_text(encoding="utf-8")
-EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
+DOCS = Path(__file__).parents[2] / "mlr" / "docs"
+TEXT = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("own_loop.md", "trainers.md"))
+EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
 
 
 def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
@@ -41,3 +42,21 @@ def test_the_callback_is_taken_by_a_trainer(tmp_path, monkeypatch):
     exec(EXAMPLES["own_loop_lightning.py"], scope)
     kinds = [type(callback).__name__ for callback in scope["trainer"].callbacks]
     assert "GradientProbeCallback" in kinds
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_trainings_of_hugging_face_are_recorded(tmp_path, monkeypatch):
+    pytest.importorskip("transformers", reason="make test-extras installs it")
+    monkeypatch.chdir(tmp_path)
+    from accelerate.state import AcceleratorState, GradientState
+
+    scope: dict = {}
+    for name in ("trainers_huggingface.py", "trainers_accelerate.py"):
+        AcceleratorState._reset_state(reset_partial_state=True)  # a process has one accelerator
+        GradientState._reset_state()
+        exec(EXAMPLES[name], scope)
+    words, accelerated = (table(tmp_path / "runs" / name) for name in ("words", "accelerated"))
+    assert words[-1]["loss/train"] < words[0]["loss/train"] / 2
+    assert accelerated[-1]["loss/train"] < accelerated[0]["loss/train"]
+    assert accelerated[-1]["step"] <= 49

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from mlr import GradientProbe
+from mlr.analysis.explain.diagnose import findings
 from mlr.core.checks import InputError
 from mlr.records.reading import read_runs
 from tests.loop.loops import batches, module, table
@@ -57,7 +58,8 @@ def lit(pl, broken=False):
 
         def validation_step(self, batch, index):
             inputs, targets = batch
-            self.log("val", F.cross_entropy(self(inputs), targets))
+            self.log("val_loss", F.cross_entropy(self(inputs), targets))
+            self.log("val/acc", (self(inputs).argmax(1) == targets).float().mean())
 
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=RATE)
@@ -98,6 +100,107 @@ def by_hand(folder, accumulate=1, clip=None, **more):
     return table(folder)
 
 
+def learnable(count=1280):
+    inputs = torch.randn(count, 5, generator=torch.Generator().manual_seed(3))
+    return DataLoader(TensorDataset(inputs, inputs[:, :3].argmax(1)), batch_size=16)
+
+
+def planted(pl, fault="", manual=False):
+    """Module with one fault in its steps or its optimizer."""
+
+    class Planted(type(lit(pl))):
+        def __init__(self):
+            super().__init__()
+            self.automatic_optimization = not manual
+            if fault == "frozen":
+                self.net[0].requires_grad_(False)
+
+        def loss(self, inputs, targets):
+            if fault == "softmax":
+                return F.cross_entropy(self(inputs).softmax(-1), targets)
+            if fault == "cut":
+                self(inputs)
+                return self.net[0].weight.square().sum()
+            if fault == "item":
+                return torch.tensor(F.cross_entropy(self(inputs), targets).item()).requires_grad_()
+            return F.cross_entropy(self(inputs), targets)
+
+        def training_step(self, batch, index):
+            loss = self.loss(*batch)
+            if not manual:
+                return loss
+            optimizer = self.optimizers()
+            if fault not in ("kept", "misplaced"):
+                optimizer.zero_grad()
+            self.manual_backward(loss)
+            if fault == "misplaced":
+                optimizer.zero_grad()
+            if fault != "no step":
+                optimizer.step()
+            return None
+
+        def on_train_batch_start(self, batch, index):
+            if fault == "eval" and index == 3:
+                self.net.eval()
+
+        def configure_optimizers(self):
+            owned = module() if fault == "strangers" else self.net
+            own = [one for one in owned.parameters() if one.requires_grad]
+            return torch.optim.SGD(own, lr=0.0 if fault == "rate" else RATE)
+
+    made = Planted()
+    if fault == "eval":
+        made.net = module(dropout=0.5)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("fault", "rule", "options"),
+    [
+        ("", None, {}),
+        ("", None, {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5, "max_epochs": 6}),
+        ("", None, {"precision": "bf16-mixed"}),
+        ("", None, {"manual": True}),
+        ("softmax", "softmax_before_cross_entropy", {}),
+        ("softmax", "softmax_before_cross_entropy", {"precision": "bf16-mixed"}),
+        ("softmax", "softmax_before_cross_entropy", {"accumulate_grad_batches": 2}),
+        ("softmax", "softmax_before_cross_entropy", {"manual": True}),
+        ("cut", "wrong_loss", {}),
+        ("item", "graph_cut", {}),
+        ("frozen", "frozen", {}),
+        ("strangers", "wrong_parameters", {}),
+        ("rate", "rate_too_low", {}),
+        ("clip", "gradients_clipped_away", {"gradient_clip_val": 1e-7}),
+        ("eval", "eval_in_training", {}),
+        ("kept", "zero_grad_missing", {"manual": True}),
+        ("misplaced", "zero_grad_misplaced", {"manual": True}),
+        ("no step", "step_missing", {"manual": True}),
+    ],
+    ids=str,
+)
+def test_a_planted_fault_is_named(tmp_path, fault, rule, options):
+    pl = pytest.importorskip("lightning.pytorch")
+    options, manual = dict(options), options.get("manual", False)
+    options.pop("manual", None)
+    own = callback(tmp_path / "own", module="net")
+    trainer(pl, tmp_path, own, **options).fit(planted(pl, fault, manual), learnable())
+    (run,) = read_runs(tmp_path / "own")
+    assert next(iter(findings(run)), None) == rule
+
+
+def test_numbers_of_the_validation_are_recorded(pl, tmp_path):
+    own = callback(tmp_path / "own")
+    fitting = trainer(pl, tmp_path, own, max_epochs=2)
+    fitting.fit(lit(pl), loader(), loader())
+    (run,) = read_runs(tmp_path / "own")
+    rows = [row["loss/val"] for row in table(tmp_path / "own") if row["loss/val"] > 0]
+    assert len(rows) == 2
+    assert run.metrics["loss/val"] == pytest.approx(float(fitting.callback_metrics["val_loss"]))
+    right = float(fitting.callback_metrics["val/acc"])
+    assert run.metrics["accuracy/val"] == pytest.approx(right)
+    assert 0 < right < 1
+
+
 @pytest.mark.parametrize(
     ("accumulate", "clip"),
     [(1, None), (2, None), (1, 0.1)],
@@ -108,7 +211,8 @@ def test_a_trainer_records_what_a_plain_loop_does(pl, tmp_path, accumulate, clip
     options = {"accumulate_grad_batches": accumulate, "gradient_clip_val": clip}
     fitted = lit(pl)
     trainer(pl, tmp_path, own, **options).fit(fitted, loader(), loader())
-    rows = table(tmp_path / "own")
+    *rows, validation = table(tmp_path / "own")
+    assert validation["loss/val"] > 0
     expected = by_hand(tmp_path / "hand", accumulate, clip, total_steps=6 // accumulate)
     assert len(rows) == 6 // accumulate
     for row, other in zip(rows, expected, strict=True):

@@ -30,6 +30,8 @@ SCREENFUL = 12
 """Most diagnoses that are printed in full."""
 EARLY = 6
 """Fraction of the updates after which outputs are given: 50 of 300 in experiment=neuron."""
+FAULT = 1
+"""Exit code of a fault that is certain, with --exit-code."""
 MOST_READ = 20
 """Most runs of a group whose outputs during training are read."""
 HARDLY_FALLEN = 0.98
@@ -38,14 +40,19 @@ UNJUDGED = "most rules need the final diagnostics, which"
 """Of runs of a loop of a user's own."""
 
 
-def main(place: str, as_json: bool) -> int:
+def main(place: str, as_json: bool, exit_code: bool = False) -> int:
     """Explain a run, a sweep or all runs below a folder; returns the exit code."""
     runs, found = diagnosed(place)
     if as_json:
         write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
     else:
         print_in_full(console.console(), runs, found)
-    return 0
+    return code_of(found) if exit_code else 0
+
+
+def code_of(found: Sequence[Diagnosis]) -> int:
+    """Return the exit code for a check: `FAULT` if one of the diagnoses is certain."""
+    return FAULT if any(one.certain for one in found) else 0
 
 
 def diagnosed(place: str) -> tuple[list[Recorded], list[Diagnosis]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from mlr.analysis.explain.command import SCREENFUL
+from mlr.analysis.explain.command import FAULT, SCREENFUL
 from mlr.core import console
 from mlr.core.streams import write_utf8
 from mlr.core.text import approx_percent
@@ -43,13 +43,14 @@ class LogFinding(NamedTuple):
         return "certain" if self.finding.certain else "likely"
 
 
-def main(place: str, tags: Sequence[str], as_json: bool) -> int:
+def main(place: str, tags: Sequence[str], as_json: bool, exit_code: bool = False) -> int:
     """Explain the event files in a folder, or one of them; returns the exit code.
 
     Args:
         place: folder or file.
         tags: what a person said of tags, as `loss/val=dev_cost`.
         as_json: True to print one JSON object.
+        exit_code: True to return 1 if a fault is certain.
     """
     every = read_logs(Path(place), parse_given(tags))
     runs = [run for run in every if run.has_loss]
@@ -65,7 +66,7 @@ def main(place: str, tags: Sequence[str], as_json: bool) -> int:
         for note in notes:
             console.say(note)
         print_in_full(console.console(), runs, found)
-    return 0
+    return FAULT if exit_code and any(one.sure == "certain" for one in found) else 0
 
 
 def as_object(runs: Sequence[LoggedRun], found: Sequence[LogFinding]) -> dict[str, Any]:

@@ -96,6 +96,12 @@ def explain(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object")
     parser.add_argument(
+        "--exit-code",
+        dest="exit_code",
+        action="store_true",
+        help="exit with 1 if a fault is certain, and with 0 if none is, for tests and CI",
+    )
+    parser.add_argument(
         "--try",
         dest="trial",
         action="store_true",

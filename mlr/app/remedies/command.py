@@ -35,6 +35,7 @@ def main(
     words: Sequence[str] = (),
     as_json: bool = False,
     trial: bool = False,
+    exit_code: bool = False,
     tags: Sequence[str] = (),
 ) -> int:
     """Explain a run, a sweep or all runs below a folder, or event files; returns the exit code.
@@ -44,6 +45,7 @@ def main(
         words: names that may be imported as remedies are trained, as `allow_targets=[my_parts]`.
         as_json: True to print one JSON object.
         trial: True to train the remedies.
+        exit_code: True to return 1 if a fault is certain.
         tags: what tags of another program's event files are, as `loss/val=dev_cost`.
 
     Raises:
@@ -53,13 +55,13 @@ def main(
     if is_foreign(Path(place)):
         if trial:
             raise InputError("--try trains runs of mlr; leave it out for event files of others.")
-        return foreign_logs.main(place, tags, as_json)
+        return foreign_logs.main(place, tags, as_json, exit_code)
     if tags:
         raise InputError("--tag is for event files of other programs; leave it out for mlr's runs.")
     if Path(place).is_file():
         place = str(Path(place).parent)
     if not trial:
-        return without_trial.main(place, as_json)
+        return without_trial.main(place, as_json, exit_code)
     runs, found = without_trial.diagnosed(place)
     attempts = Attempts(runs, found, allowed)
     attempts.run()
@@ -75,7 +77,7 @@ def main(
             console.print_lines(out, NOTHING)
     if attempts.ended:
         console.say(f"{attempts.ended}; what was known by then is printed.")
-    return attempts.exit_code
+    return attempts.exit_code or (without_trial.code_of(found) if exit_code else 0)
 
 
 def _allowed(place: str, words: Sequence[str]) -> list[str]:

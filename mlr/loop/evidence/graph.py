@@ -7,7 +7,7 @@ that of an auxiliary head or of weight decay by hand, adds leaves but no operati
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -121,6 +121,23 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         _pairs(path, below, readers, found)
         _body(below[-1] if below else top, {*path, *below}, found)
     return found
+
+
+def listen(outputs: Tensor, loss: Tensor | None, hook: Callable[[Tensor], None]) -> None:
+    """Call a function with the gradient of the outputs, in a backward pass of the loss.
+
+    Outputs may be a wider copy of those that the loss was computed from within the model.
+    """
+    top: Any = outputs.grad_fn
+    copied = operation(type(top).__name__) == "to_copy"
+    root = None if loss is None else loss.grad_fn
+    if copied and root is not None and top not in _nodes(root)[0]:
+        original, place = top.next_functions[0]
+        original.register_prehook(
+            lambda grads: None if grads[place] is None else hook(grads[place])
+        )
+    else:
+        outputs.register_hook(hook)
 
 
 def _body(top: Any, above: Container[Any], found: GraphSeen) -> None:

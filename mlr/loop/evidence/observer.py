@@ -66,10 +66,18 @@ class Observer:
         """Candidates that had the value of the loss so far, from `recomputed`."""
         return self._forms or ()
 
-    def watch(self, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> bool:
+    def watch(
+        self, outputs: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor = 1.0
+    ) -> bool:
         """Count a batch, and look at it if that is due; returns True if it was.
 
         Called before the backward pass.
+
+        Args:
+            outputs: of the model.
+            targets: class numbers or numbers.
+            loss: whose backward pass follows; None if it is unknown.
+            times: factor that makes it the mean loss of the batch.
         """
         self._modes.count()
         self.targets.add(targets)
@@ -81,10 +89,12 @@ class Observer:
         if call < self.next:
             return False
         self.next = next((one for one in FIRST if one > call), SPREAD * call)
-        self.look(call, outputs, targets, loss)
+        self.look(call, outputs, targets, loss, float(times))
         return True
 
-    def look(self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> None:
+    def look(
+        self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor | None, times: float = 1.0
+    ) -> None:
         """Gather the evidence in one batch."""
         found: dict[str, Any] = {
             **{"call": call, "updates": self.updates, "training": self._model.training},
@@ -95,14 +105,16 @@ class Observer:
         }
         self._order = None
         if loss is not None:
-            found |= self._of_loss(outputs, targets, loss)
-            self._order = Order(self._parameters, self._at_step, self._since == 1)
+            found |= self._of_loss(outputs, targets, loss, times)
+            self._order = Order(self._parameters, self._at_step, self._since == 1, times)
             if self._listen:
                 self._order.listen(loss)
             self._order.found = found
         self._looks.append(found)
 
-    def _of_loss(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Any]:
+    def _of_loss(
+        self, outputs: Tensor, targets: Tensor, loss: Tensor, times: float
+    ) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}
@@ -117,10 +129,10 @@ class Observer:
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
         }
         if loss.numel() == 1:
-            found["loss"] = float(loss.detach())
+            found["loss"] = float(loss.detach()) * times
         if self._forms is None or self._forms:
             among = None if self._forms is None else self._forms.keys()
-            self._forms = recomputed.forms(outputs, targets, loss, among)
+            self._forms = recomputed.forms(outputs, targets, loss.detach() * times, among)
             found["forms"] = [f"{name}:{how}" for name, how in self._forms.items()]
         return found
 

@@ -23,15 +23,19 @@ class Order:
         open: True until the update.
     """
 
-    def __init__(self, parameters: ProgramParameters, former: float, fresh: bool) -> None:
+    def __init__(
+        self, parameters: ProgramParameters, former: float, fresh: bool, times: float = 1.0
+    ) -> None:
         """Begin a look.
 
         Args:
             parameters: of the program.
             former: norm of the gradients at the update before; NaN if it is not known.
             fresh: True if no backward pass came since.
+            times: factor that makes the loss the mean loss of the batch.
         """
         self._parameters, self._former, self._fresh = parameters, former, fresh
+        self._times = times
         self.found: dict[str, Any] = {}
         self.open = True
         self._weights: list[Tensor] | None = None
@@ -51,7 +55,7 @@ class Order:
         """
         if not self.open or "before" in self.found:
             return
-        self.found["factor"] = float(factor.sum())
+        self.found["factor"] = float(factor.sum()) / self._times
         norm = self._parameters.gradient_norm()
         self.found["before"] = norm
         self.found["stale"] = self._fresh and norm > 0 and norm == self._former

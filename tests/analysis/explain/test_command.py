@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlr.analysis.explain.command import main
-from mlr.app.cli.main import exit_code_of
+from mlr.analysis.explain.command import code_of, main
+from mlr.app.cli.main import exit_code_of, start
+from mlr.diagnosis.findings import Diagnosis, Finding
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling, run
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
@@ -87,6 +88,25 @@ def test_the_script_is_main_with_arguments(tmp_path, monkeypatch, capsys):
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert exit.value.code == 0
     assert json.loads(capsys.readouterr().out)["runs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "code"),
+    [(stuck, ["--exit-code"], 1), (stuck, [], 0), (run, ["--exit-code"], 0)],
+    ids=["fault", "not asked for", "sound"],
+)
+def test_the_exit_code_tells_a_fault_if_it_is_asked_for(tmp_path, monkeypatch, make, options, code):
+    make(tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["explain.py", str(tmp_path / "run"), *options])
+    assert start("explain") == code
+
+
+def test_a_fault_that_is_only_likely_is_no_reason_to_fail():
+    likely, certain = (
+        Diagnosis("rule", "", "", "", ("run",), findings=[Finding("", "", "", certain=sure)])
+        for sure in (False, True)
+    )
+    assert [code_of(found) for found in ([], [likely], [likely, certain])] == [0, 0, 1]
 
 
 def test_a_training_ends_with_its_diagnosis(train):
