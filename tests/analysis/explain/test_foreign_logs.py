@@ -39,6 +39,13 @@ def test_a_fault_is_printed_with_its_evidence_and_the_limits(tmp_path, capsys):
     assert len(lines) == 8
 
 
+def test_the_exit_code_is_of_certain_faults(tmp_path):
+    for name, losses in {"likely": SHORT["train/loss"], "certain": [2.3, 2.0, np.nan]}.items():
+        by_torch(tmp_path / name, {"train/loss": losses})
+        assert main(str(tmp_path / name)) == 0
+        assert main(str(tmp_path / name), exit_code=True) == (name == "certain")
+
+
 def test_a_sound_training_is_left_alone(tmp_path, capsys):
     by_torch(tmp_path, {**SOUND, "val_acc": np.linspace(50, 97, 10)})
     assert main(str(tmp_path)) == 0
