@@ -63,13 +63,16 @@ class Batch:
         if one_hot:
             targets = targets.argmax(-1)
         width = () if whole else (targets.numel() // self.examples,)
-        self.targets = targets.reshape(self.examples, *width)[:: self._every].clone()
+        self.targets = self._rows(targets.reshape(self.examples, *width)).clone()
 
     def of_logits(self, values: Tensor) -> Tensor:
         """Copy values with the shape of the logits, one row per measured example."""
-        rows = values.detach().reshape(self.examples, self.task.outputs)[:: self._every]
+        rows = self._rows(values.detach().reshape(self.examples, self.task.outputs))
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
+
+    def _rows(self, values: Tensor) -> Tensor:
+        return values if self._every == 1 else values[:: self._every]
 
 
 @lru_cache(maxsize=64)

@@ -7,8 +7,10 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import time
 from typing import Any, Literal
@@ -31,8 +33,6 @@ from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
 
 NOTHING: frozenset[str] = frozenset()
-NOTED = 8
-"""Watched batches after which the folder holds the evidence, so that a crash leaves it."""
 
 
 class GradientProbe:
@@ -51,7 +51,9 @@ class GradientProbe:
         probe.close()
 
     Numbers and tags are those of mlr's own training, computed by the same probes. Gradients,
-    parameters and random numbers are the same with and without it.
+    parameters and random numbers are the same with and without it. An error of the probe's own ends
+    the recording, with a warning, and not the training; close the probe to have all in the folder,
+    or the end of the program does.
 
     Norms of the parameters' gradients are read at the end of the backward pass, before clipping.
     If examples depend on each other, as with batch normalisation, the gradient of an example is
@@ -121,8 +123,10 @@ class GradientProbe:
         sink = self._sink(model, folder, writer)
         self._recording = Recording(sink, self.settings, self._head, self._hooks)
         self._pending: WatchedStep | None = None
-        self._warned = self._closed = False
+        self._warned = self._closed = self._accepted = False
+        self._error = ""
         self._due = self._due_at(first_step)
+        self._next = self._following(first_step)
         self._hooks.arm(self._due)
         self._handles = [
             handle
@@ -149,13 +153,24 @@ class GradientProbe:
         Raises:
             InputError: the shapes do not fit, or the logits have no graph.
         """
+        if torch.compiler.is_compiling():
+            raise InputError(
+                "probe.watch cannot be compiled: compile the model alone, as in "
+                "model = torch.compile(model), and leave the step of the loop as it is."
+            )
         if self._closed or not torch.is_grad_enabled():
             return
+        try:
+            self._watch(logits, targets, loss)
+        except Exception as error:
+            if isinstance(error, InputError) and not self._accepted:
+                raise
+            self._stop(error)
+
+    def _watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
-        looked = self._observer.watch(logits, targets, None if copied else loss)
-        if looked and self._observer.calls > NOTED:
-            self._note()
+        self._observer.watch(logits, targets, None if copied else loss)
         if not self._due:
             return
         if loss is not None and loss.grad_fn is None and not copied:
@@ -177,12 +192,18 @@ class GradientProbe:
             *(batch.task, len(logits)),
         )
         self._pending = step
+        self._accepted = True
         logits.register_hook(partial(self._of_logits, step, batch))
 
     def flush(self) -> None:
         """Measure the steps so far, and write them."""
-        self._observer.targets.count()
-        self._recording.flush()
+        if self._closed or self._error:
+            return
+        try:
+            self._recording.flush()
+            self._note()
+        except Exception as error:
+            self._stop(error)
 
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Write the rest and remove all hooks.
@@ -211,25 +232,66 @@ class GradientProbe:
         atexit.unregister(self._at_exit)
         for handle in self._handles:
             handle.remove()
-        self._hooks.arm(NOTHING)
-        self._finish_step()
+        program: Mapping[str, Any] | None = None
+        try:
+            self._leave_model()
+            self._finish_step()
+            program = self._observer.evidence().encode()
+        except Exception as error:
+            self._stop(error)
         self._pending = None
+        if self._error and status == "done":
+            status, reason = "failed", self._error
+        try:
+            self._recording.close(status, reason, metrics or {}, program)
+        except Exception as error:
+            self._stop(error)
+            with suppress(Exception):  # without the steps that cannot be measured
+                self._recording.close("failed", self._error, {}, program)
+
+    def _stop(self, error: Exception) -> None:
+        """End the measuring after an error of the probe's own, which must not end the training."""
+        if self._error:
+            return
+        kind, sentence = type(error).__name__, str(error).partition("\n")[0]
+        self._error = f"GradientProbe stopped at step {self.step}, by {kind}: {sentence}"
+        self._pending, self._due, self._next = None, NOTHING, inf
+        self._observer.order = None
+        with suppress(Exception):
+            self._leave_model()  # the optimizer's hooks stay, because it may be calling them
+        warnings.warn(
+            f"{self._error} The training goes on, and what was recorded is kept.",
+            stacklevel=users_stacklevel(),
+        )
+
+    def _leave_model(self) -> None:
+        """Remove the hooks of the model."""
         self._observer.close()
-        self._note()
-        self._recording.close(status, reason, metrics or {})
+        self._hooks.arm(NOTHING)
 
     def _note(self) -> None:
+        """Leave the evidence in the folder, so that it outlives a crash."""
         self._recording.note(self._observer.evidence().encode())
 
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
-        if step is self._pending and not step.updated:
+        if step is not self._pending or step.updated:
+            return
+        try:
             Variable._execution_engine.queue_callback(
                 partial(self._differentiated, step, batch.of_logits(gradient), batch.examples)
             )
+        except Exception as error:
+            self._stop(error)
 
-    @torch.no_grad()
     def _differentiated(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
+        try:
+            with torch.no_grad():
+                self._measure(step, grads, examples)
+        except Exception as error:
+            self._stop(error)
+
+    def _measure(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
         scale = None
         factor: Tensor | float = float(self._accumulate if self._mean else 1)
         if self._scaler is not None:
@@ -240,31 +302,53 @@ class GradientProbe:
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
-        if optimizer is self._optimizers[0]:
-            self._observer.before_step()
-        if not self._due and self._pending is None:
+        if not (self._due or self._pending is not None or self._observer.order is not None):
             return  # as on most steps, which must cost nothing
-        if optimizer is self._optimizers[0]:
-            self._finish_step()
-        due = self._due if self._pending is None else self._pending.due
-        with torch.no_grad():
-            self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+        try:
+            first = optimizer is self._optimizers[0]
+            if first:
+                self._observer.before_step()
+            if not self._due and self._pending is None:
+                return
+            if first:
+                self._finish_step()
+            due = self._due if self._pending is None else self._pending.due
+            with torch.no_grad():
+                self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+        except Exception as error:
+            self._stop(error)
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        first = optimizer is self._optimizers[0]
+        if first:
+            self.step += 1
+            if self._due or self._pending is not None or self.step >= self._next:
+                pass
+            elif self._observer.order is None:
+                self._observer.updates += 1
+                return  # as on most steps
+        try:
+            self._updated(first)
+        except Exception as error:
+            self._stop(error)
+
+    def _updated(self, first: bool) -> None:
         if self._pending is not None:
             weights, last = self._hooks.parameters.weights, len(self._optimizers) == 1
             with torch.no_grad():
                 found = self._hooks.statistics.after_update(weights, last)
             self._pending.statistics |= found
-        if optimizer is not self._optimizers[0]:
+        if not first:
             return
         self._observer.after_step()
         if self._pending is not None:
             self._pending.updated = True
         elif self._due:
             self._hooks.statistics.forget_weights()
-        self.step += 1
-        former, self._due = self._due, self._due_at(self.step)
+        former, self._due = self._due, NOTHING
+        if self.step >= self._next:
+            self._due = self._due_at(self.step)
+            self._next = self._following(self.step)
         if former or self._due:
             self._hooks.remember(self._due)
             self._hooks.arm(self._due)
@@ -277,7 +361,8 @@ class GradientProbe:
         self._pending = None
         self._hooks.statistics.forget_weights()
         if step.grads is not None:
-            self._recording.keep(step)
+            if self._recording.keep(step):
+                self._note()
         elif not self._warned:
             self._warned = True
             warnings.warn(
@@ -291,6 +376,12 @@ class GradientProbe:
         table = self._table
         due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
         return due.union(self.settings.families) if step == self._first else due
+
+    def _following(self, step: int) -> float:
+        """Return the first step after `step` on which something may be due."""
+        if self._table is None:
+            return self.settings.following(step)
+        return min((later for later in self._table if later > step), default=inf)
 
     def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any) -> Sink:
         if (folder is None) == (writer is None):

@@ -108,18 +108,20 @@ class Recording:
         self.last: dict[str, float] = {}
         self.broken = False
 
-    def keep(self, step: WatchedStep) -> None:
-        """Add a step, later than those before."""
+    def keep(self, step: WatchedStep) -> bool:
+        """Add a step, later than those before; returns True if it led to a flush."""
         if self.broken:
-            return
+            return False
         if self.stack is None:
             self.stack = StepStack(self.settings, self.head, self.hooks, step)
             self.measurements = Measurements(self.stack.probes, self.stack.values)
             self.sink.begin((*self.stack.tags, "learning_rate"))
         self.measurements.keep(step.scheduled())
         self.rates.append(step.rate)
-        if self.measurements.due():
+        due = self.measurements.due()
+        if due:
             self.flush()
+        return due
 
     def flush(self) -> None:
         """Measure the collected steps in one transfer, and record them.
@@ -128,9 +130,11 @@ class Recording:
         """
         if self.stack is None:
             return
-        measured, rates = self.measurements.measured(), self.rates
-        self.measurements.forget()
-        self.rates = []
+        rates, self.rates = self.rates, []
+        try:
+            measured = self.measurements.measured()
+        finally:  # steps that cannot be measured are not tried again
+            self.measurements.forget()
         if measured is not None:
             with self._stopped_by_disk():
                 self._record(self.stack, measured, np.array([[float(rate)] for rate in rates]))
@@ -141,13 +145,19 @@ class Recording:
             with self._stopped_by_disk():
                 self.sink.note(program)
 
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Record the rest, and the end."""
+    def close(
+        self,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, float],
+        program: Mapping[str, Any] | None,
+    ) -> None:
+        """Record the rest, and the end with the evidence; None leaves that as it is."""
         self.flush()
         if self.broken:
             return
         with self._stopped_by_disk():
-            self.sink.close(status, reason, {**self.last, **metrics})
+            self.sink.close(status, reason, {**self.last, **metrics}, program)
 
     @contextmanager
     def _stopped_by_disk(self) -> Iterator[None]:

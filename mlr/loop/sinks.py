@@ -12,6 +12,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from mlr.probes.histograms import Histogram, edges
 from mlr.probes.measuring import Measured
 from mlr.records import Recorder, RunFolder, record_histograms, record_scalars
+from mlr.records.recorder import RunEnd, finish_all
 
 
 class FolderSink:
@@ -45,12 +46,20 @@ class FolderSink:
         """Write the evidence on the program into status.json."""
         self.folder.write_status(sync=False, program=program)
 
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Record the end of the run with its final numbers."""
+    def close(
+        self,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, float],
+        program: Mapping[str, Any] | None,
+    ) -> None:
+        """Record the end of the run with its final numbers, without waiting for the disk."""
+        last = {} if program is None else {"program": program}
         if self.recorder is None:
-            self.folder.write_status(status, reason=reason, metrics=dict(metrics))
+            own = {"reason": reason, "metrics": dict(metrics), **last}
+            self.folder.write_status(status, sync=False, **own)
         else:
-            self.recorder.finish(status, metrics, reason)
+            finish_all([self.recorder], [RunEnd(status, metrics, reason, last)], sync=None)
 
 
 class WriterSink:
@@ -101,7 +110,13 @@ class WriterSink:
     def note(self, program: Mapping[str, Any]) -> None:
         """Do nothing: a board has no place for the evidence."""
 
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
+    def close(
+        self,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, float],
+        program: Mapping[str, Any] | None,
+    ) -> None:
         """Write the final numbers that are new, and flush the writer."""
         for tag, number in metrics.items():
             if tag not in self.tags:

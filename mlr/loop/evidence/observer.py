@@ -27,7 +27,8 @@ class Observer:
     """Gathers the evidence of one loop, and changes nothing of it.
 
     Attributes:
-        calls, updates: number so far.
+        calls, updates: number so far; who has no further use of an update may count it here.
+        order: of the batch that is looked at, until its update.
         targets: counts of all targets.
         next: number of the next batch that is looked at.
     """
@@ -54,11 +55,11 @@ class Observer:
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
-        self._order: Order | None = None
-        self._at_step, self._since = nan, 0  # norm at the last update, batches since
+        self.order: Order | None = None
+        self._at_step, self._at = nan, -1  # norm at an update, and the number of that update
         self.calls = self.updates = 0
         self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
-        self._then = self._same = 0
+        self._then, self._same = -1, 0
         self.next = 0
 
     def watch(self, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> bool:
@@ -68,19 +69,26 @@ class Observer:
         """
         self._modes.count()
         self.targets.add(targets)
-        if self._former() is outputs and self.updates > self._then:
+        fresh = self.updates > self._then
+        if fresh and self._former() is outputs:
             self._same += 1
         self._former, self._then = weakref.ref(outputs), self.updates
         call, self.calls = self.calls, self.calls + 1
-        self._since += 1
         if call < self.next:
             return False
         self.next = next((one for one in FIRST if one > call), SPREAD * call)
-        self.look(call, outputs, targets, loss)
+        self.look(call, outputs, targets, loss, fresh)
         return True
 
-    def look(self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> None:
-        """Gather the evidence in one batch."""
+    def look(
+        self,
+        call: int,
+        outputs: Tensor,
+        targets: Tensor,
+        loss: Tensor | None,
+        fresh: bool = True,
+    ) -> None:
+        """Gather the evidence in one batch; `fresh` if it is the first since an update."""
         found: dict[str, Any] = {
             **{"call": call, "updates": self.updates, "training": self._model.training},
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
@@ -88,13 +96,14 @@ class Observer:
             **values.of_targets(targets),
             **symmetric(self._model),
         }
-        self._order = None
+        self.order = None
         if loss is not None:
             found |= self._of_loss(outputs, targets, loss)
-            self._order = Order(self._parameters, self._at_step, self._since == 1)
+            former = self._at_step if self._at == self.updates else nan
+            self.order = Order(self._parameters, former, fresh)
             if self._listen:
-                self._order.listen(loss)
-            self._order.found = found
+                self.order.listen(loss)
+            self.order.found = found
         self._looks.append(found)
 
     def _of_loss(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Any]:
@@ -121,19 +130,17 @@ class Observer:
 
     def before_step(self) -> None:
         """Note the gradients at the update after a batch that is looked at."""
-        if self._order is not None:
-            self._order.before_step()
-            self._at_step = self._order.found.get("at_step", nan)
+        if self.order is not None:
+            self.order.before_step()
+            self._at_step = self.order.found.get("at_step", nan)
+            self._at = self.updates + 1
 
     def after_step(self) -> None:
-        """Count an update."""
+        """Count an update, and note how far it moved the weights after such a batch."""
         self.updates += 1
-        self._since = 0
-        if self._order is not None:
-            self._order.after_step()
-            self._order = None
-        else:
-            self._at_step = nan
+        if self.order is not None:
+            self.order.after_step()
+            self.order = None
 
     def close(self) -> None:
         """Remove the hook."""

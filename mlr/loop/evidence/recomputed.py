@@ -8,7 +8,7 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from math import isfinite
 
 import torch
@@ -119,28 +119,35 @@ def _candidates(outputs: Tensor, targets: Tensor) -> Iterator[tuple[str, Callabl
     classes = by_class(outputs, targets)
     if classes is not None:
         z, t = classes
+        of = _values(z)
         for name in FUNCTIONS:
             for loss in OF_CLASSES:
-                yield _named(name, loss), partial(_cost, name, OF_CLASSES[loss], z, t)
+                yield _named(name, loss), partial(_cost, name, OF_CLASSES[loss], of, t)
         outputs, targets = z, F.one_hot(t, z.shape[1])
     t = targets.to(outputs)
     if outputs.dim() == 2 and outputs.shape == t.shape and outputs.shape[1] > 1 and classes is None:
+        of = _values(outputs)
         for name in FUNCTIONS:
-            yield _named(name, "ce"), partial(_cost, name, _soft_ce, outputs, t)
+            yield _named(name, "ce"), partial(_cost, name, _soft_ce, of, t)
     if outputs.numel() == t.numel():
         same = outputs.reshape(t.shape)
-        rows = same.dim() > 1 and same.shape[-1] > 1
+        rows, of = same.dim() > 1 and same.shape[-1] > 1, _values(same)
         for name in FUNCTIONS:
             for loss in OF_NUMBERS if rows or "softmax" not in name else ():
-                yield _named(name, loss), partial(_cost, name, OF_NUMBERS[loss], same, t)
+                yield _named(name, loss), partial(_cost, name, OF_NUMBERS[loss], of, t)
         shape = _broadcast(outputs, t)
         if outputs.numel() < shape.numel() <= MOST:
             for loss in ("mse", "l1", "smooth_l1"):
-                yield f"{BROADCAST}{loss}", partial(_cost, "", OF_NUMBERS[loss], outputs, t)
+                yield f"{BROADCAST}{loss}", partial(OF_NUMBERS[loss], outputs, t)
 
 
-def _cost(function: str, cost: Cost, outputs: Tensor, targets: Tensor) -> Tensor:
-    return cost(FUNCTIONS[function](outputs), targets)
+def _values(outputs: Tensor) -> Callable[[str], Tensor]:
+    """Return what computes a function of the outputs by its name, once."""
+    return cache(lambda name: FUNCTIONS[name](outputs))
+
+
+def _cost(function: str, cost: Cost, of: Callable[[str], Tensor], targets: Tensor) -> Tensor:
+    return cost(of(function), targets)
 
 
 def _soft_ce(outputs: Tensor, targets: Tensor) -> Tensor:
