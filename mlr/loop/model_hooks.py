@@ -83,7 +83,10 @@ class ModelHooks:
 
         A scaler or clipping multiplies them by one number, which changes no cosine.
         """
-        self.statistics.remember(self.parameters.gradients(), next_due)
+        if "cosine" in fields_read(next_due):
+            self.statistics.remember(self.parameters.gradients(), next_due)
+        else:
+            self.statistics.previous = None
 
     def _of_layers(
         self, step: WatchedStep, layers: LayerHooks, factor: Tensor | float

@@ -127,6 +127,7 @@ class GradientProbe:
         self._error = ""
         self._due = self._due_at(first_step)
         self._next = self._following(first_step)
+        self._awake: float = 0  # step before which no hook has anything to do
         self._hooks.arm(self._due)
         self._handles = [
             handle
@@ -153,13 +154,13 @@ class GradientProbe:
         Raises:
             InputError: the shapes do not fit, or the logits have no graph.
         """
-        if torch.compiler.is_compiling():
-            raise InputError(
-                "probe.watch cannot be compiled: compile the model alone, as in "
-                "model = torch.compile(model), and leave the step of the loop as it is."
-            )
-        if self._closed or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or self._closed:
             return
+        observer = self._observer
+        if (call := observer.calls) < observer.counted and self.step < self._awake:
+            if call < observer.next:
+                observer.calls += 1  # as most batches, which must cost nothing
+                return
         try:
             self._watch(logits, targets, loss)
         except Exception as error:
@@ -170,7 +171,11 @@ class GradientProbe:
     def _watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
-        self._observer.watch(logits, targets, None if copied else loss)
+        if self._error:
+            return
+        self._observer.updates = self.step - self._first
+        if self._observer.watch(logits, targets, None if copied else loss):
+            self._awake = 0
         if not self._due:
             return
         if loss is not None and loss.grad_fn is None and not copied:
@@ -233,6 +238,7 @@ class GradientProbe:
         for handle in self._handles:
             handle.remove()
         program: Mapping[str, Any] | None = None
+        self._observer.updates = self.step - self._first
         try:
             self._leave_model()
             self._finish_step()
@@ -255,8 +261,10 @@ class GradientProbe:
             return
         kind, sentence = type(error).__name__, str(error).partition("\n")[0]
         self._error = f"GradientProbe stopped at step {self.step}, by {kind}: {sentence}"
-        self._pending, self._due, self._next = None, NOTHING, inf
+        self._pending, self._due = None, NOTHING
+        self._next = self._awake = inf
         self._observer.order = None
+        self._observer.counted = self._observer.next = sys.maxsize
         with suppress(Exception):
             self._leave_model()  # the optimizer's hooks stay, because it may be calling them
         warnings.warn(
@@ -271,6 +279,7 @@ class GradientProbe:
 
     def _note(self) -> None:
         """Leave the evidence in the folder, so that it outlives a crash."""
+        self._observer.updates = self.step - self._first
         self._recording.note(self._observer.evidence().encode())
 
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
@@ -302,19 +311,17 @@ class GradientProbe:
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
-        if not (self._due or self._pending is not None or self._observer.order is not None):
+        if self.step < self._awake:
             return  # as on most steps, which must cost nothing
         try:
             first = optimizer is self._optimizers[0]
             if first:
                 self._observer.before_step()
-            if not self._due and self._pending is None:
-                return
-            if first:
                 self._finish_step()
             due = self._due if self._pending is None else self._pending.due
-            with torch.no_grad():
-                self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+            if due:
+                with torch.no_grad():
+                    self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
         except Exception as error:
             self._stop(error)
 
@@ -322,11 +329,8 @@ class GradientProbe:
         first = optimizer is self._optimizers[0]
         if first:
             self.step += 1
-            if self._due or self._pending is not None or self.step >= self._next:
-                pass
-            elif self._observer.order is None:
-                self._observer.updates += 1
-                return  # as on most steps
+        if self.step < self._awake:
+            return
         try:
             self._updated(first)
         except Exception as error:
@@ -340,9 +344,12 @@ class GradientProbe:
             self._pending.statistics |= found
         if not first:
             return
+        self._observer.updates = self.step - self._first - 1
         self._observer.after_step()
         if self._pending is not None:
             self._pending.updated = True
+            if len(self._optimizers) == 1:
+                self._finish_step()
         elif self._due:
             self._hooks.statistics.forget_weights()
         former, self._due = self._due, NOTHING
@@ -352,6 +359,7 @@ class GradientProbe:
         if former or self._due:
             self._hooks.remember(self._due)
             self._hooks.arm(self._due)
+        self._awake = 0 if self._due or self._pending is not None else self._next
 
     def _finish_step(self) -> None:
         """Record the pending step, if its update is done."""

@@ -20,6 +20,8 @@ from mlr.records.evidence import Evidence, Look
 FIRST = (0, 1, 2, 8)
 """Numbers of the batches that are looked at; later ones are four times as far each."""
 SPREAD = 4
+ALL, RARELY = 32, 8
+"""First batches that are counted each, and the stride of those that are counted later."""
 LAST_LAYERS = 3
 
 
@@ -30,7 +32,7 @@ class Observer:
         calls, updates: number so far; who has no further use of an update may count it here.
         order: of the batch that is looked at, until its update.
         targets: counts of all targets.
-        next: number of the next batch that is looked at.
+        next: number of the next batch that is looked at, and `counted` of the next one counted.
     """
 
     def __init__(
@@ -60,20 +62,25 @@ class Observer:
         self.calls = self.updates = 0
         self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
         self._then, self._same = -1, 0
-        self.next = 0
+        self.next = self.counted = 0
+        self._known = 0  # batches until the last one that was counted
 
     def watch(self, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> bool:
         """Count a batch, and look at it if that is due; returns True if it was.
 
-        Called before the backward pass.
+        Called before the backward pass, for all batches up to `ALL`, and then at least for every
+        `RARELY`-th; batches that are left out are counted in `calls`, and as the next one.
         """
-        self._modes.count()
-        self.targets.add(targets)
+        call, self.calls = self.calls, self.calls + 1
+        batches, self._known = self.calls - self._known, self.calls
+        self._modes.count(batches)
         fresh = self.updates > self._then
         if fresh and self._former() is outputs:
-            self._same += 1
+            self._same += batches
         self._former, self._then = weakref.ref(outputs), self.updates
-        call, self.calls = self.calls, self.calls + 1
+        if call >= self.counted:
+            self.targets.add(targets)
+            self.counted = call + 1 if call + 1 < ALL else call - call % RARELY + RARELY
         if call < self.next:
             return False
         self.next = next((one for one in FIRST if one > call), SPREAD * call)

@@ -18,8 +18,6 @@ FEW = 4096
 """Targets of a batch above which only the first are counted."""
 OFTEN = 1 << 18
 """Targets that are counted at once."""
-ALL, RARELY = 128, 7
-"""Batches whose targets are counted all, and the stride of later ones."""
 MOST_CLASSES = 1000
 
 
@@ -111,10 +109,9 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
 
 
 class Targets:
-    """Running counts of the targets of all batches, counted many batches at once."""
+    """Running counts of the targets of batches, counted many batches at once."""
 
     def __init__(self) -> None:
-        self._calls = 0
         self._waiting: list[Tensor] = []
         self._numbers = 0
         self._counts: Tensor | None = None  # (classes,)
@@ -123,10 +120,7 @@ class Targets:
         self._batches = [0, 0]  # batches of several examples, those of one class
 
     def add(self, targets: Tensor) -> None:
-        """Store a copy of some targets, of later batches rarely."""
-        self._calls += 1
-        if self._calls > ALL and self._calls % RARELY:
-            return
+        """Store a copy of some targets."""
         few = targets.detach() if targets.requires_grad else targets
         if few.numel() > FEW:
             few = few[: max(1, FEW * len(few) // few.numel())]

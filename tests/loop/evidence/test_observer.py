@@ -218,7 +218,8 @@ def test_a_loss_without_graph_is_told_and_not_refused(tmp_path):
     assert [look.output_graph for look in found.looks] == [False] * 3
 
 
-def test_a_crash_leaves_the_evidence(tmp_path):
+def test_a_crash_leaves_the_evidence_of_the_last_flush(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlr.probes.measuring.FLUSH_SECONDS", 0)
     model = module()
     optimizer = sgd(model)
     probe = GradientProbe(model, optimizer, tmp_path / "run")
