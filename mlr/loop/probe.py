@@ -157,10 +157,9 @@ class GradientProbe:
         if not torch.is_grad_enabled() or self._closed:
             return
         observer = self._observer
-        if (call := observer.calls) < observer.counted and self.step < self._awake:
-            if call < observer.next:
-                observer.calls += 1  # as most batches, which must cost nothing
-                return
+        if observer.calls < observer.wanted and self.step < self._awake:
+            observer.calls += 1  # as most batches, which must cost nothing
+            return
         try:
             self._watch(logits, targets, loss)
         except Exception as error:
@@ -264,7 +263,7 @@ class GradientProbe:
         self._pending, self._due = None, NOTHING
         self._next = self._awake = inf
         self._observer.order = None
-        self._observer.counted = self._observer.next = sys.maxsize
+        self._observer.wanted = inf
         with suppress(Exception):
             self._leave_model()  # the optimizer's hooks stay, because it may be calling them
         warnings.warn(

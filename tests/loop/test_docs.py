@@ -19,7 +19,7 @@ def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
     exec("".join(EXAMPLES[name] for name in names), {})
     mine, amp = (table(tmp_path / "runs" / name) for name in ("mine", "amp"))
     assert mine[0]["step"] == 0
-    assert len(mine) > 50
+    assert [row["step"] for row in mine] == [*range(8), *range(8, 100, 8)]
     assert mine[-1]["logit_grad/wrong"] > 0
     assert amp[-1]["step"] <= 49
     assert amp[-1]["sample_grad/mean"] < 100

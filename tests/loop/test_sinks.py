@@ -36,7 +36,7 @@ def test_torchs_summary_writer_gets_what_the_folder_gets(tmp_path):
     assert [(s.step, s.value) for s in events.Scalars("accuracy/test")] == [(5, 0.25)]
     assert events.Scalars("still/open")
     bars = events.Histograms("histogram/logit_grad")
-    assert [bar.step for bar in bars] == list(range(6))
+    assert [bar.step for bar in bars] == [0, 1]
     assert bars[0].histogram_value.num == 16 * 3
 
 

@@ -32,7 +32,7 @@ class Observer:
         calls, updates: number so far; who has no further use of an update may count it here.
         order: of the batch that is looked at, until its update.
         targets: counts of all targets.
-        next: number of the next batch that is looked at, and `counted` of the next one counted.
+        wanted: number of the next batch that is counted or looked at.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class Observer:
         self.calls = self.updates = 0
         self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
         self._then, self._same = -1, 0
-        self.next = self.counted = 0
+        self._next = self._counted = 0  # batches that are looked at and counted next
+        self.wanted: float = 0
         self._known = 0  # batches until the last one that was counted
 
     def watch(self, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> bool:
@@ -78,12 +79,15 @@ class Observer:
         if fresh and self._former() is outputs:
             self._same += batches
         self._former, self._then = weakref.ref(outputs), self.updates
-        if call >= self.counted:
+        if call >= self._counted:
             self.targets.add(targets)
-            self.counted = call + 1 if call + 1 < ALL else call - call % RARELY + RARELY
-        if call < self.next:
+            self._counted = call + 1 if call + 1 < ALL else call - call % RARELY + RARELY
+        looked = call >= self._next
+        if looked:
+            self._next = next((one for one in FIRST if one > call), SPREAD * call)
+        self.wanted = min(self._counted, self._next)
+        if not looked:
             return False
-        self.next = next((one for one in FIRST if one > call), SPREAD * call)
         self.look(call, outputs, targets, loss, fresh)
         return True
 

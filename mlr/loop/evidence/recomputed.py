@@ -144,7 +144,7 @@ def _costs(
     functions: Iterable[str],
     among: Collection[str] | None,
 ) -> Iterator[tuple[list[str], Tensor]]:
-    """Yield the costs of each loss, of all functions at once: a call costs more than its numbers."""
+    """Yield the costs of each loss, of all functions at once, because calls cost most."""
     values: dict[str, Tensor] = {}
     for loss, cost in losses.items():
         wanted = [one for one in functions if among is None or _named(one, loss) in among]

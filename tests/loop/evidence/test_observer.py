@@ -99,6 +99,28 @@ def test_the_folder_tells_what_the_loop_is(tmp_path):
     assert Evidence.decode(found.encode()).encode() == found.encode()
 
 
+def test_later_batches_are_counted_rarely(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="off") as probe:
+        train(model, optimizer, probe, data=batches(32 + 8 * 3))
+    found = seen(tmp_path / "run")
+    assert (found.calls, found.updates, found.batches) == (56, 56, 32 + 3)
+    assert sum(found.class_counts) == (32 + 3) * 16
+
+
+def test_modes_of_batches_between_those_that_are_counted(tmp_path):
+    model = network()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="off") as probe:
+        train(model, optimizer, probe, data=batches(36))
+        model.eval()
+        train(model, optimizer, probe, data=batches(12))
+    found = seen(tmp_path / "run")
+    # the batches 33 to 40 have the mode of the 40th
+    assert (found.calls, found.train_calls, found.eval_after_train) == (48, 33, 8)
+
+
 def test_the_first_loss_is_that_of_torch(tmp_path):
     found = observed(tmp_path / "run")
     ((inputs, targets),) = batches(1)
@@ -225,7 +247,7 @@ def test_a_crash_leaves_the_evidence_of_the_last_flush(tmp_path, monkeypatch):
     probe = GradientProbe(model, optimizer, tmp_path / "run")
     train(model, optimizer, probe, data=batches(9))
     assert read_status(tmp_path / "run").status == "running"
-    assert seen(tmp_path / "run").updates == 8
+    assert seen(tmp_path / "run").updates == 9
     probe.close()
 
 
