@@ -53,7 +53,7 @@ class TrainedParameters:
 
     def nonfinite(self, values: Values, norms: Tensor) -> Tensor:
         """Count the non-finite entries of each (n,)."""
-        if norms.is_cpu and isfinite(norms.sum().item()):
+        if norms.is_cpu and isfinite(sum(norms.tolist())):
             return torch.zeros_like(norms)
         zero = norms.new_zeros(())
         return torch.stack([zero if v is None else (~v.isfinite()).sum().to(norms) for v in values])

@@ -172,6 +172,11 @@ class GradientProbe:
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         if self._error:
             return
+        if not self._accepted and _is_compiled():
+            raise InputError(
+                "probe.watch cannot be called in a step that torch.compile compiles: compile the "
+                "model alone, as in model = torch.compile(model)."
+            )
         self._observer.updates = self.step - self._first
         if self._observer.watch(logits, targets, None if copied else loss):
             self._awake = 0
@@ -404,6 +409,14 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
+
+
+def _is_compiled() -> bool:
+    """Tell if the caller runs in a function that torch.compile compiles."""
+    if torch.compiler.is_compiling():
+        return True
+    compiles = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)()
+    return callable(compiles)
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

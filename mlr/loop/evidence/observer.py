@@ -109,7 +109,7 @@ class Observer:
         }
         self.order = None
         if loss is not None:
-            found |= self._of_loss(outputs, targets, loss)
+            found |= self._of_loss(call, outputs, targets, loss)
             former = self._at_step if self._at == self.updates else nan
             self.order = Order(self._parameters, former, fresh)
             if self._listen:
@@ -117,8 +117,9 @@ class Observer:
             self.order.found = found
         self._looks.append(found)
 
-    def _of_loss(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Any]:
+    def _of_loss(self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
+        few = 0 < call < FIRST[-1]  # the inputs of some batches tell all
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}
         found: dict[str, Any] = {
@@ -127,7 +128,7 @@ class Observer:
             **{"pairs": seen.pairs, "weighted": seen.weighted},
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
-            **values.of_inputs(seen.inputs),
+            **values.of_inputs(None if few else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
         }

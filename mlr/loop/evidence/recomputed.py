@@ -105,11 +105,13 @@ def by_class(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor] | None:
     else:
         return None
     numbers = targets.flatten().long()
-    there = numbers != IGNORED
-    rows, numbers = rows[there], numbers[there]
     if not len(numbers) or rows.shape[1] < 2:
         return None
-    low, high = numbers.aminmax()
+    low, high = (int(one) for one in numbers.aminmax())
+    if low < 0:
+        there = numbers != IGNORED
+        rows, numbers = rows[there], numbers[there]
+        low = int(numbers.min()) if len(numbers) else -1
     return (rows, numbers) if low >= 0 and high < rows.shape[1] else None
 
 
@@ -121,6 +123,8 @@ def _candidates(
     if classes is not None:
         outputs, t = classes
         yield from _costs(outputs, t, OF_CLASSES, FUNCTIONS, among)
+        if among is not None and not any(_loss(one) in OF_NUMBERS for one in among):
+            return
         targets = F.one_hot(t, outputs.shape[1])
     t = targets.to(outputs)
     if outputs.dim() == 2 and outputs.shape == t.shape and outputs.shape[1] > 1 and classes is None:
@@ -164,6 +168,10 @@ def _broadcast(outputs: Tensor, targets: Tensor) -> torch.Size:
         return torch.broadcast_shapes(outputs.shape, targets.shape)
     except RuntimeError:
         return torch.Size((0,))
+
+
+def _loss(name: str) -> str:
+    return name.rpartition("+")[2]
 
 
 def _named(function: str, loss: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from math import hypot
 from typing import Any
 
 import torch
@@ -213,7 +214,7 @@ def is_fresh(weight: Tensor) -> bool:
 
 def _norm(values: Sequence[Tensor]) -> float:
     """‖v‖ over all values."""
-    return float(torch.tensor(_numbers(torch._foreach_norm(values)), dtype=torch.float64).norm())
+    return hypot(*_numbers(torch._foreach_norm(values)))
 
 
 def _numbers(values: Sequence[Tensor]) -> list[float]:

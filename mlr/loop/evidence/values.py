@@ -70,7 +70,9 @@ def of_inputs(inputs: Tensor | None) -> dict[str, Any]:
         return found | {"input_lost": float(1 - values.isfinite().double().mean())}
     found["input_lost"] = 0.0
     columns = values.flatten(1) if values.dim() == 2 else values.movedim(1, -1).flatten(0, -2)
-    spread, mean = torch.var_mean(columns.double(), 0, correction=0)
+    columns = columns.double()
+    mean = columns.mean(0)
+    spread = (columns - mean).square_().mean(0)  # several times as fast as var(0)
     squares = mean.square() + spread
     found["input_size"] = float(squares.mean().sqrt())
     if len(columns) > 1:
