@@ -13,7 +13,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from time import time
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from mlr.objectives.compatibility import find_head
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
 
+Result = TypeVar("Result")
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -206,13 +207,9 @@ class GradientProbe:
 
     def flush(self) -> None:
         """Measure the steps so far, and write them."""
-        if self._closed or self._error:
-            return
-        try:
-            self._recording.flush()
-            self._note()
-        except Exception as error:
-            self._stop(error)
+        if not (self._closed or self._error):
+            self._attempt(self._recording.flush)
+            self._attempt(self._note)
 
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Write the rest and remove all hooks.
@@ -241,30 +238,30 @@ class GradientProbe:
         atexit.unregister(self._at_exit)
         for handle in self._handles:
             handle.remove()
-        program: Mapping[str, Any] | None = None
         self._observer.updates = self.step - self._first
-        try:
-            self._leave_model()
-            self._finish_step()
-            program = self._observer.evidence().encode()
-        except Exception as error:
-            self._stop(error)
+        self._attempt(self._leave_model)
+        self._attempt(self._finish_step)
+        self._attempt(self._recording.flush)
+        program = self._attempt(lambda: self._observer.evidence().encode())
         self._pending = None
         if self._error and status == "done":
             status, reason = "failed", self._error
+        self._attempt(lambda: self._recording.close(status, reason, metrics or {}, program))
+
+    def _attempt(self, call: Callable[[], Result]) -> Result | None:
+        """Call a part of the probe; an error ends the measuring, and nothing else."""
         try:
-            self._recording.close(status, reason, metrics or {}, program)
+            return call()
         except Exception as error:
             self._stop(error)
-            with suppress(Exception):  # without the steps that cannot be measured
-                self._recording.close("failed", self._error, {}, program)
+            return None
 
     def _stop(self, error: Exception) -> None:
         """End the measuring after an error of the probe's own, which must not end the training."""
         if self._error:
             return
-        kind, sentence = type(error).__name__, str(error).partition("\n")[0]
-        self._error = f"GradientProbe stopped at step {self.step}, by {kind}: {sentence}"
+        kind, sentence = type(error).__name__, str(error).partition("\n")[0].removesuffix(".")
+        self._error = f"GradientProbe stopped at step {self.step}, by {kind}: {sentence}."
         self._pending, self._due = None, NOTHING
         self._next = self._awake = inf
         self._observer.order = None

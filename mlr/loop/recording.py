@@ -152,8 +152,7 @@ class Recording:
         metrics: Mapping[str, float],
         program: Mapping[str, Any] | None,
     ) -> None:
-        """Record the rest, and the end with the evidence; None leaves that as it is."""
-        self.flush()
+        """Record the end with the evidence; None leaves that as it is."""
         if self.broken:
             return
         with self._stopped_by_disk():

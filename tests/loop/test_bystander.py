@@ -16,7 +16,6 @@ from mlr.core.checks import InputError
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
-from mlr.records.reading import read_runs
 from mlr.records.run_folder import read_status
 from tests.loop.loops import batches, module, table, train
 
@@ -242,11 +241,9 @@ def test_an_error_of_the_probe_is_told_once_and_ends_no_training(
     status = read_status(tmp_path / "run")
     assert status.status == "failed"
     assert "GradientProbe stopped" in status.reason
+    assert status.metrics["accuracy/test"] == 0.5
     if at and name != "flush":
-        (run,) = read_runs(tmp_path)
         assert len(table(tmp_path / "run")) >= at - 1
-        if name != "evidence":
-            assert run.metrics["accuracy/test"] == 0.5
 
 
 def test_a_batch_that_does_not_fit_is_refused_at_first_and_told_later(tmp_path):
@@ -274,14 +271,14 @@ def test_an_end_of_the_loop_in_a_backward_pass_leaves_what_was_recorded(tmp_path
     def ending(gradient):
         raise error
 
-    with pytest.raises(error), GradientProbe(model, optimizer, tmp_path / "run") as probe:
-        train(model, optimizer, probe, data=batches(4))
-        ((inputs, targets),) = batches(1)
-        logits = model(inputs)
-        logits.register_hook(ending)
-        loss = F.cross_entropy(logits, targets)
-        probe.watch(logits, targets, loss)
-        loss.backward()
+    def loss_of(logits, targets):
+        if probe.step == 4:
+            logits.register_hook(ending)
+        return F.cross_entropy(logits, targets)
+
+    probe = GradientProbe(model, optimizer, tmp_path / "run")
+    with pytest.raises(error), probe:
+        train(model, optimizer, probe, loss_of)
     assert read_status(tmp_path / "run").status == status
     assert len(table(tmp_path / "run")) == 4
     assert not model[0]._forward_hooks
