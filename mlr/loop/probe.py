@@ -24,7 +24,7 @@ from mlr.core.checks import InputError, known, users_stacklevel, whole
 from mlr.heads import Head
 from mlr.loop.batch import Batch
 from mlr.loop.evidence.observer import Observer
-from mlr.loop.model_hooks import ModelHooks
+from mlr.loop.model_hooks import ModelHooks, in_compiled_step
 from mlr.loop.recording import Recording
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
 from mlr.loop.steps import WatchedStep
@@ -173,7 +173,7 @@ class GradientProbe:
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         if self._error:
             return
-        if not self._accepted and _is_compiled():
+        if not self._accepted and in_compiled_step():
             raise InputError(
                 "probe.watch cannot be called in a step that torch.compile compiles: compile the "
                 "model alone, as in model = torch.compile(model)."
@@ -406,14 +406,6 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
-
-
-def _is_compiled() -> bool:
-    """Tell if the caller runs in a function that torch.compile compiles."""
-    if torch.compiler.is_compiling():
-        return True
-    compiles = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)()
-    return callable(compiles)
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.loop.loops import table
 
-PAGE = (Path(__file__).parents[2] / "mlr" / "docs" / "own_loop.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "mlr" / "docs" / "own_loop.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
 
 
@@ -23,6 +27,18 @@ def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
     assert mine[-1]["logit_grad/wrong"] > 0
     assert amp[-1]["step"] <= 49
     assert amp[-1]["sample_grad/mean"] < 100
+
+
+@pytest.mark.parametrize(("name", "more"), [("mlr", {"PYTHONPATH": "mlr"}), ("mlr-lab", {})])
+def test_a_script_next_to_the_clone_finds_mlr(tmp_path, name, more):
+    (tmp_path / name).symlink_to(ROOT)
+    (tmp_path / "script.py").write_text("from mlr import core\nprint(core.__file__)")
+    assert f"PYTHONPATH={name} python script.py" in PAGE or f"git clone … {name}" in PAGE
+    own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=own | more, capture_output=True, text=True
+    )
+    assert Path(done.stdout.strip()).name == "__init__.py", done.stderr
 
 
 @pytest.mark.slow

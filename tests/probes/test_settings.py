@@ -92,7 +92,9 @@ def test_of_an_unknown_length_the_first_steps_are_all_there_and_later_ones_fewer
     assert [step for step in range(35) if tenth.due(step)] == [0, 10, 20, 30]
 
 
-@pytest.mark.parametrize("text", [0, 1, 4, 5, 7, 26, 200, 999, "every:1", "every:7", "log_spaced:9"])
+@pytest.mark.parametrize(
+    "text", [0, 1, 4, 5, 7, 26, 200, 999, "every:1", "every:7", "log_spaced:9"]
+)
 def test_of_an_unknown_length_each_selected_step_is_followed_by_the_next(text):
     schedule = Schedule.of("probes.points", text)
     due = [step for step in range(3_000) if schedule.due(step)]
