@@ -149,6 +149,32 @@ def test_gradients_around_the_update(tmp_path):
     assert (idle.updates, idle.unchanged.count, idle.parameters) == (0, 4, 4)
 
 
+@pytest.mark.parametrize("settings", ["off", "basic"])
+def test_gradients_that_are_clipped_in_place(tmp_path, settings):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings=settings) as probe:
+        for inputs, targets in batches(4):
+            optimizer.zero_grad()
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+            optimizer.step()
+    looks = seen(tmp_path / "run").looks
+    assert all(look.after > 0.1 for look in looks)
+    assert [look.at_step for look in looks] == pytest.approx([0.01] * 3, rel=1e-3)
+
+
+def test_inputs_are_described_of_the_first_batch_and_of_some_later_ones(tmp_path):
+    looks = observed(tmp_path / "run", steps=9).looks
+    first, *_, last = batches(9)
+    assert [look.input_shape for look in looks] == [[16, 5], [], [], [16, 5]]
+    for look, (inputs, _) in ((looks[0], first), (looks[3], last)):
+        assert look.input_size == pytest.approx(inputs.square().mean().sqrt().item())
+
+
 @pytest.mark.parametrize("told", [1, 2])
 def test_accumulated_gradients_are_not_stale(tmp_path, told):
     looks = observed(tmp_path / "run", accumulate=2, steps=9).looks
