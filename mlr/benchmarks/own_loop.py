@@ -1,21 +1,22 @@
 """Cost of a `GradientProbe` in a plain PyTorch loop, compared with other libraries' measuring.
 
-The 784-128-10 MLP on one thread, with the loop as tutorials write it; each ratio is over the
-same loop without a probe. Lightning's documented recipe for gradient norms and the callback of
-mlr are measured in Lightning's Trainer, each over the Trainer alone; BackPACK gives the norms
-of single examples' gradients at every step. Batches are made in advance, so that only the
-training is timed, in CPU seconds: wall-clock time depends on other load by more than the few per
-cent to be measured.
+The 784-128-10 MLP on one thread, with the loop as tutorials write it; each ratio is over the same
+loop without a probe, and contains making and closing the probe, files included. Lightning's
+documented recipe for gradient norms and the callback of mlr are measured in Lightning's Trainer,
+each over the Trainer alone; BackPACK gives the norms of single examples' gradients at every step.
+Batches are made in advance, so that only the training is timed, in CPU seconds: wall-clock time
+depends on other load by more than the few per cent to be measured.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.util import find_spec
+from itertools import cycle, islice
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -32,6 +33,9 @@ from mlr.training.background import threads
 
 EPOCHS = 10
 """Epochs with the default schedule; at every step one epoch is enough."""
+SHORT = (200, 2_000)
+"""Steps of loops with a probe at its defaults, as a person first tries it."""
+MOST_OF_SHORT = 1.05
 NO_LIGHTNING = "not installed: pip install '.[lightning]'"
 # its torchvision dependency breaks Lightning with another build of torch
 NO_BACKPACK = "not installed: pip install --no-deps backpack-for-pytorch einops unfoldNd"
@@ -39,13 +43,16 @@ Batches = list[tuple[Tensor, Tensor]]
 Watch = Callable[[nn.Module, torch.optim.Optimizer], AbstractContextManager[Any]]
 
 
-def rows(repeats: int, work: Workload = IMAGES, epochs: int = EPOCHS) -> Iterator[BenchmarkRow]:
-    """Measure ours at the default schedule and at every step, then the others."""
+def rows(
+    repeats: int, work: Workload = IMAGES, epochs: int = EPOCHS, short: Sequence[int] = SHORT
+) -> Iterator[BenchmarkRow]:
+    """Measure ours in short loops, at the default schedule and at every step, then the others."""
     data = make_data(work).train
     batches = list(
         zip(data.features.split(work.batch_size), data.targets.split(work.batch_size), strict=True)
     )
     with TemporaryDirectory() as folder, threads(1):
+        yield from _short(repeats, work, batches, Path(folder), short)
         probes = partial(_probes, Path(folder))
         yield from _in_plain_loop(repeats, work, batches * epochs, probes(), "default schedule")
         every = probes(schedule="every:1")
@@ -77,6 +84,21 @@ def train_by_hand(work: Workload, batches: Batches, watch: Watch | None = None) 
                 probe.watch(logits, targets, loss)
             loss.backward()
             optimizer.step()
+
+
+def _short(
+    repeats: int, work: Workload, batches: Batches, folder: Path, short: Sequence[int]
+) -> Iterator[BenchmarkRow]:
+    def watch(model: nn.Module, optimizer: torch.optim.Optimizer) -> GradientProbe:
+        return GradientProbe(model, optimizer, folder / token_hex(8))
+
+    for steps in short:
+        some = list(islice(cycle(batches), steps))
+        jobs = [worked(partial(train_by_hand, work, some, one)) for one in (None, watch)]
+        plain, watched = in_turn(jobs, repeats)
+        title, other = f"GradientProbe, {steps:,} steps", f"{duration(plain)} plain loop"
+        ratio = watched / plain
+        yield BenchmarkRow(title, duration(watched), other, ratio, "×", most=MOST_OF_SHORT)
 
 
 def _in_plain_loop(

@@ -3,6 +3,7 @@
 import warnings
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from mlr.core.checks import users_stacklevel
@@ -83,7 +84,10 @@ class ModelHooks:
 
         A scaler or clipping multiplies them by one number, which changes no cosine.
         """
-        self.statistics.remember(self.parameters.gradients(), next_due)
+        if "cosine" in fields_read(next_due):
+            self.statistics.remember(self.parameters.gradients(), next_due)
+        else:
+            self.statistics.previous = None
 
     def _of_layers(
         self, step: WatchedStep, layers: LayerHooks, factor: Tensor | float
@@ -130,3 +134,11 @@ def is_compiled(model: nn.Module) -> bool:
         type(part).__name__ == "OptimizedModule" or part._compiled_call_impl is not None
         for part in model.modules()
     )
+
+
+def in_compiled_step() -> bool:
+    """Tell if the caller is, or was called by, a function that torch.compile compiles."""
+    if torch.compiler.is_compiling():
+        return True
+    compiles = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)()
+    return callable(compiles)

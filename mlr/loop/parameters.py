@@ -1,6 +1,7 @@
 """Trained parameters of a module, with statistics of all of them at once."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class TrainedParameters:
     def gradients(self) -> Values:
         """Return the gradient of each parameter; None if no backward pass reached it."""
         grads = [weight.grad for weight in self.weights]
-        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in grads]
+        return [own.to_dense() if own is not None and own.is_sparse else own for own in grads]
 
     def norms(self, values: Values) -> Tensor:
         """‖v‖₂ (n,) of each, on one device; 0 for None, NaN if all are None."""
@@ -52,7 +53,7 @@ class TrainedParameters:
 
     def nonfinite(self, values: Values, norms: Tensor) -> Tensor:
         """Count the non-finite entries of each (n,)."""
-        if norms.is_cpu and bool(norms.isfinite().all()):
+        if norms.is_cpu and isfinite(sum(norms.tolist())):
             return torch.zeros_like(norms)
         zero = norms.new_zeros(())
         return torch.stack([zero if v is None else (~v.isfinite()).sum().to(norms) for v in values])

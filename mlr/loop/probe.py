@@ -7,11 +7,13 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import time
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ from mlr.loop import hyperparameters
 from mlr.loop.batch import Batch, LossLayout, loss_layout
 from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
-from mlr.loop.model_hooks import ModelHooks
+from mlr.loop.model_hooks import ModelHooks, in_compiled_step
 from mlr.loop.recording import Recording
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
 from mlr.loop.steps import WatchedStep
@@ -35,9 +37,8 @@ from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
 from mlr.records.settings import Value
 
+Result = TypeVar("Result")
 NOTHING: frozenset[str] = frozenset()
-NOTED = 8
-"""Watched batches after which the folder holds the evidence, so that a crash leaves it."""
 
 
 class GradientProbe:
@@ -56,7 +57,9 @@ class GradientProbe:
         probe.close()
 
     Numbers and tags are those of mlr's own training, computed by the same probes. Gradients,
-    parameters and random numbers are the same with and without it.
+    parameters and random numbers are the same with and without it. An error of the probe's own ends
+    the recording, with a warning, and not the training; close the probe to have all in the folder,
+    or the end of the program does.
 
     Norms of the parameters' gradients are read at the end of the backward pass, before clipping.
     If examples depend on each other, as with batch normalisation, the gradient of an example is
@@ -136,8 +139,11 @@ class GradientProbe:
         )
         self._layout: LossLayout | None = None
         self._pending: WatchedStep | None = None
-        self._warned = self._closed = False
+        self._warned = self._closed = self._accepted = False
+        self._error = ""
         self._due = self._due_at(first_step)
+        self._next = self._following(first_step)
+        self._awake: float = 0  # step before which no hook has anything to do
         self._hooks.arm(self._due)
         self._handles = [
             handle
@@ -173,16 +179,36 @@ class GradientProbe:
         Raises:
             InputError: the shapes do not fit, or the logits have no graph.
         """
-        if self._closed or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or self._closed:
             return
+        observer = self._observer
+        if observer.calls < observer.wanted and self.step < self._awake:
+            observer.calls += 1  # as most batches, which must cost nothing
+            return
+        try:
+            self._watch(logits, targets, loss)
+        except Exception as error:
+            if isinstance(error, InputError) and not self._accepted:
+                raise
+            self._stop(error)
+
+    def _watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         copied = copied and times is None  # an adapter gives the loss itself
+        if self._error:
+            return
+        if not self._accepted and in_compiled_step():
+            raise InputError(
+                "probe.watch cannot be called in a step that torch.compile compiles: compile the "
+                "model alone, as in model = torch.compile(model)."
+            )
+        self._observer.updates = self.step - self._first
         looked = self._observer.watch(
             logits, targets, None if copied else loss, 1.0 if times is None else times
         )
-        if looked and self._observer.calls > NOTED:
-            self._note()
+        if looked:
+            self._awake = 0
         if not self._due:
             return
         if loss is not None and loss.grad_fn is None and not copied:
@@ -208,6 +234,7 @@ class GradientProbe:
             *(batch.task, len(logits), (tuple(logits.shape), tuple(targets.shape))),
         )
         self._pending = step
+        self._accepted = True
         if loss is not None and times is not None and loss.requires_grad:
             loss.register_hook(partial(_of_loss, step, times))
         graph.listen(logits, loss, partial(self._of_logits, step, batch))
@@ -220,16 +247,17 @@ class GradientProbe:
         Args:
             **numbers: by name; an accuracy as a share. Other names are curves, too, as `f1/val`.
         """
-        if self._closed:
+        if self._closed or self._error:
             return
-        self._finish_step()
         found = {f"{name}/val": float(number) for name, number in numbers.items()}
-        self._recording.validated(self.step, found)
+        self._attempt(self._finish_step)
+        self._attempt(lambda: self._recording.validated(self.step, found))
 
     def flush(self) -> None:
         """Measure the steps so far, and write them."""
-        self._observer.targets.count()
-        self._recording.flush()
+        if not (self._closed or self._error):
+            self._attempt(self._recording.flush)
+            self._attempt(self._note)
 
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Write the rest and remove all hooks.
@@ -268,27 +296,72 @@ class GradientProbe:
         atexit.unregister(self._at_exit)
         for handle in self._handles:
             handle.remove()
-        self._hooks.arm(NOTHING)
-        self._finish_step()
+        self._observer.updates = self.step - self._first
+        self._attempt(self._leave_model)
+        self._attempt(self._finish_step)
+        self._attempt(self._recording.flush)
+        program = self._attempt(lambda: self._observer.evidence().encode())
         self._pending = None
-        self._observer.close()
-        self._note()
-        self._recording.close(status, reason, metrics or {})
-        if self.folder is not None and not self._recording.broken:
+        if self._error and status == "done":
+            status, reason = "failed", self._error
+        self._attempt(lambda: self._recording.close(status, reason, metrics or {}, program))
+        if self.folder is not None and not (self._error or self._recording.broken):
             _point_to(self.folder)
 
+    def _attempt(self, call: Callable[[], Result]) -> Result | None:
+        """Call a part of the probe; an error ends the measuring, and nothing else."""
+        try:
+            return call()
+        except Exception as error:
+            self._stop(error)
+            return None
+
+    def _stop(self, error: Exception) -> None:
+        """End the measuring after an error of the probe's own, which must not end the training."""
+        if self._error:
+            return
+        kind, sentence = type(error).__name__, str(error).partition("\n")[0].removesuffix(".")
+        self._error = f"GradientProbe stopped at step {self.step}, by {kind}: {sentence}."
+        self._pending, self._due = None, NOTHING
+        self._next = self._awake = inf
+        self._observer.order = None
+        self._observer.wanted = inf
+        with suppress(Exception):
+            self._leave_model()  # the optimizer's hooks stay, because it may be calling them
+        warnings.warn(
+            f"{self._error} The training goes on, and what was recorded is kept.",
+            stacklevel=users_stacklevel(),
+        )
+
+    def _leave_model(self) -> None:
+        """Remove the hooks of the model."""
+        self._observer.close()
+        self._hooks.arm(NOTHING)
+
     def _note(self) -> None:
+        """Leave the evidence in the folder, so that it outlives a crash."""
+        self._observer.updates = self.step - self._first
         self._recording.note(self._observer.evidence().encode())
 
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
-        if step is self._pending and not step.updated:
+        if step is not self._pending or step.updated:
+            return
+        try:
             Variable._execution_engine.queue_callback(
                 partial(self._differentiated, step, batch.of_logits(gradient), batch.examples)
             )
+        except Exception as error:
+            self._stop(error)
 
-    @torch.no_grad()
     def _differentiated(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
+        try:
+            with torch.no_grad():
+                self._measure(step, grads, examples)
+        except Exception as error:
+            self._stop(error)
+
+    def _measure(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
         scale = None
         factor: Tensor | float = float(self._accumulate if self._mean else 1)
         if self._scaler is not None:
@@ -303,36 +376,58 @@ class GradientProbe:
     def _before_step(
         self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        first = optimizer is self._optimizers[0]
+        if self.step < self._awake and not (first and (len(arguments) > 1 or named)):
+            return None  # as on most steps, which must cost nothing
         changed = None
-        if optimizer is self._optimizers[0]:
-            changed = _after_closure(arguments, named, self._observer.before_step)
-        if not self._due and self._pending is None:
-            return changed  # as on most steps, which must cost nothing
-        if optimizer is self._optimizers[0]:
-            self._finish_step()
-        due = self._due if self._pending is None else self._pending.due
-        with torch.no_grad():
-            self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+        try:
+            if first:
+                before = partial(self._attempt, self._observer.before_step)
+                changed = _after_closure(arguments, named, before)
+                self._finish_step()
+            due = self._due if self._pending is None else self._pending.due
+            if due:
+                with torch.no_grad():
+                    self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
+        except Exception as error:
+            self._stop(error)
         return changed
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        first = optimizer is self._optimizers[0]
+        if first:
+            self.step += 1
+        if self.step < self._awake:
+            return
+        try:
+            self._updated(first)
+        except Exception as error:
+            self._stop(error)
+
+    def _updated(self, first: bool) -> None:
         if self._pending is not None:
             weights, last = self._hooks.parameters.weights, len(self._optimizers) == 1
             with torch.no_grad():
                 found = self._hooks.statistics.after_update(weights, last)
             self._pending.statistics |= found
-        if optimizer is not self._optimizers[0]:
+        if not first:
             return
+        self._observer.updates = self.step - self._first - 1
         self._observer.after_step()
         if self._pending is not None:
             self._pending.updated = True
+            if len(self._optimizers) == 1:
+                self._finish_step()
         elif self._due:
             self._hooks.statistics.forget_weights()
-        self.step += 1
-        former, self._due = self._due, self._due_at(self.step)
+        former, self._due = self._due, NOTHING
+        if self.step >= self._next:
+            self._due = self._due_at(self.step)
+            self._next = self._following(self.step)
         if former or self._due:
             self._hooks.remember(self._due)
             self._hooks.arm(self._due)
+        self._awake = 0 if self._due or self._pending is not None else self._next
 
     def _finish_step(self) -> None:
         """Record the pending step, if its update is done."""
@@ -342,7 +437,8 @@ class GradientProbe:
         self._pending = None
         self._hooks.statistics.forget_weights()
         if step.grads is not None:
-            self._recording.keep(step)
+            if self._recording.keep(step):
+                self._note()
         elif not self._warned:
             self._warned = True
             warnings.warn(
@@ -356,6 +452,12 @@ class GradientProbe:
         table = self._table
         due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
         return due.union(self.settings.families) if step == self._first else due
+
+    def _following(self, step: int) -> float:
+        """Return the first step after `step` on which something may be due."""
+        if self._table is None:
+            return self.settings.following(step)
+        return min((later for later in self._table if later > step), default=inf)
 
     def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any) -> Sink:
         if (folder is None) == (writer is None):

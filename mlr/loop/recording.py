@@ -133,10 +133,10 @@ class Recording:
         self.begun = self.broken = False
         self.validated_tags: tuple[str, ...] = VALIDATED
 
-    def keep(self, step: WatchedStep) -> None:
-        """Add a step, later than those before."""
+    def keep(self, step: WatchedStep) -> bool:
+        """Add a step, later than those before; returns True if it led to a flush."""
         if self.broken:
-            return
+            return False
         if self.stack is None:
             self.stack = StepStack(self.settings, self.head, self.hooks, step)
             self.measurements = Measurements(self.stack.probes, self.stack.values)
@@ -144,8 +144,10 @@ class Recording:
                 self._begin(step)
         self.measurements.keep(step.scheduled())
         self.rates.append(step.rate)
-        if self.measurements.due():
+        due = self.measurements.due()
+        if due:
             self.flush()
+        return due
 
     def _begin(self, step: WatchedStep | None) -> None:
         """Open the files, when the first batch has shown what there is to record."""
@@ -176,9 +178,11 @@ class Recording:
         """
         if self.stack is None:
             return
-        measured, rates = self.measurements.measured(), self.rates
-        self.measurements.forget()
-        self.rates = []
+        rates, self.rates = self.rates, []
+        try:
+            measured = self.measurements.measured()
+        finally:  # steps that cannot be measured are not tried again
+            self.measurements.forget()
         if measured is not None:
             with self._stopped_by_disk():
                 self._record(self.stack, measured, np.array([[float(rate)] for rate in rates]))
@@ -189,9 +193,14 @@ class Recording:
             with self._stopped_by_disk():
                 self.sink.note(program)
 
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Record the rest, and the end; a run that ends without a finite loss has diverged."""
-        self.flush()
+    def close(
+        self,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, float],
+        program: Mapping[str, Any] | None,
+    ) -> None:
+        """Record the end with the evidence; None leaves that as it is."""
         if self.broken:
             return
         finals = {tag: _late_mean(points) for tag, points in self.points.items() if points}
@@ -200,7 +209,7 @@ class Recording:
         with self._stopped_by_disk():
             if self.validations and not self.begun:
                 self._begin(None)
-            self.sink.close(status, reason, {**finals, **self.last, **metrics})
+            self.sink.close(status, reason, {**finals, **self.last, **metrics}, program)
 
     @contextmanager
     def _stopped_by_disk(self) -> Iterator[None]:

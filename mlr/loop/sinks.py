@@ -19,6 +19,7 @@ from mlr.probes.histograms import Histogram, edges
 from mlr.probes.measuring import Measured
 from mlr.records import Recorder, RunFolder, record_histograms, record_scalars
 from mlr.records.encoding import scalar_records
+from mlr.records.recorder import RunEnd, finish_all
 from mlr.records.run_folder import TakenError
 from mlr.records.settings import Value
 
@@ -104,16 +105,25 @@ class FolderSink:
         """Write the evidence on the program into status.json."""
         self.folder.write_status(sync=False, program=program)
 
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Record the end of the run with its final numbers."""
+    def close(
+        self,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, float],
+        program: Mapping[str, Any] | None,
+    ) -> None:
+        """Record the end of the run with its final numbers, without waiting for the disk."""
+        last = {} if program is None else {"program": program}
         if self.recorder is None:
-            self.folder.write_status(status, reason=reason, metrics=dict(metrics))
+            own = {"reason": reason, "metrics": dict(metrics), **last}
+            self.folder.write_status(status, sync=False, **own)
             return
         # a column holds the numbers of its step, and a final number is a mean of several
         there = {*self.recorder.tags, *self.further}
         others = {tag: number for tag, number in metrics.items() if tag not in there}
         means = {tag: number for tag, number in metrics.items() if tag in there}
-        self.recorder.finish(status, others, reason, means=means)
+        end = RunEnd(status, others, reason, last, means=means)
+        finish_all([self.recorder], [end], sync=None)
 
 
 def _claimed(folder: Path, seed: int | None, **entries: Any) -> RunFolder:
@@ -190,7 +200,13 @@ class WriterSink:
     def note(self, program: Mapping[str, Any]) -> None:
         """Do nothing: a board has no place for the evidence."""
 
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
+    def close(
+        self,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, float],
+        program: Mapping[str, Any] | None,
+    ) -> None:
         """Write the final numbers that are new, and flush the writer."""
         for tag, number in metrics.items():
             if tag not in self.tags:

@@ -41,7 +41,8 @@ class WatchedStep:
         """Return the tensors for the probes, with a run axis of 1."""
         assert self.grads is not None
         return ScheduledStep(
-            *(self.step, self.time, self.due, self.logits[None], self.targets[None]),
-            *(self.grads[None], {name: own[None] for name, own in self.statistics.items()}),
+            *(self.step, self.time, self.due, self.logits.unsqueeze(0), self.targets.unsqueeze(0)),
+            self.grads.unsqueeze(0),
+            {name: own.unsqueeze(0) for name, own in self.statistics.items()},
             self.loss,
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import log10
+from math import inf, log10
 
 from mlr.core.checks import InputError, typed
 
 _DECADES = 6  # of steps over which log-spaced points are spread if the length is unknown
+_SPARSE = 8  # of so many steps at most one is selected, after the first, if the length is unknown
 _FORM = re.compile(r"(every|log_spaced)[:(]\s*(\d+)\s*\)?")
 _ALLOWED = "200 (about so many points), every:10 (each tenth step), log_spaced:200, or 0 for never"
 
@@ -62,9 +63,10 @@ class Schedule:
     def due(self, step: int) -> bool:
         """Tell if `step` is selected when the number of steps is unknown.
 
-        evenly: each of the first `number`/4 steps, then every second, every fourth, …: each
-        doubling of the steps adds `number`/8 points, so that 200 gives 132 points in 500 steps,
-        215 in 5,000 and 299 in 50,000. log_spaced: `number` points in a million steps.
+        evenly: each of the first `number`/25 steps, so that a short run costs little too, then
+        every eighth; from 2 · `number` on every sixteenth, then every 32nd, …: each doubling of
+        the steps adds `number`/8 points, so that 200 gives 32 points in 200 steps, 64 in 500, 147
+        in 5,000 and 231 in 50,000. log_spaced: `number` points in a million steps.
         """
         if self.number == 0:
             return False
@@ -73,4 +75,21 @@ class Schedule:
         if self.kind == "log_spaced":
             before, after = (self.number * log10(n) / _DECADES for n in (step or 0.1, step + 1))
             return step == 0 or int(after) > int(before)
-        return step % (1 << (step // -(-self.number // 4)).bit_length()) == 0
+        if step < -(-self.number // 25):
+            return True
+        return step % max(_SPARSE, 1 << (step // -(-self.number // 4)).bit_length()) == 0
+
+    def following(self, step: int) -> float:
+        """Return the first step after `step` that is selected; ∞ if there is none."""
+        if self.number == 0:
+            return inf
+        later, stride = step + 1, 1
+        if self.kind == "every":
+            return later + -later % self.number
+        if self.kind == "evenly" and self.number <= 4:
+            return inf  # the first step alone
+        if self.kind == "evenly" and later >= -(-self.number // 25):
+            later, stride = later + -later % _SPARSE, _SPARSE
+        while not self.due(later):
+            later += stride
+        return later

@@ -89,6 +89,10 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
             return _NOTHING
         return due
 
+    def following(self, step: int) -> float:
+        """Return the first step after `step` on which something may be due; ∞ if there is none."""
+        return min(schedule.following(step) for schedule in self.schedules.values())
+
     def due(self, total_steps: int) -> dict[int, frozenset[str]]:
         """Families and histograms due on each of the steps 0 … total_steps − 1, in order.
 

@@ -422,7 +422,7 @@ def flush_all(recorders: Sequence[Recorder | None]) -> None:
 
 
 def finish_all(
-    recorders: Sequence[Recorder | None], ends: Sequence[RunEnd], sync: bool = False
+    recorders: Sequence[Recorder | None], ends: Sequence[RunEnd], sync: bool | None = False
 ) -> None:
     """End the runs: the final numbers at their last steps, then how they ended.
 
@@ -432,12 +432,14 @@ def finish_all(
     Args:
         recorders: one a run; None records nothing, and one that holds an error has failed.
         ends: one a run.
-        sync: wait for each file of a run, status.json included; False waits once for all files.
+        sync: wait for each file of a run, status.json included; False waits once for all files,
+            None for nothing: after a power loss, some may be missing.
 
     Raises:
         InputError: an unknown status.
         WriteError: no recorder is left that can write.
     """
+    wait_for_all, sync = sync is False, bool(sync)
     for recorder in recorders:
         if recorder is not None and recorder.error is not None:
             with suppress(OSError):
@@ -451,7 +453,7 @@ def finish_all(
     for run, recorder in _able(recorders).items():
         with failing_alone(recorder):
             recorder._close_files(ends[run], sync, now)
-    if not sync:
+    if wait_for_all:
         durable.sync_all()
     for run, recorder in _able(recorders).items():
         with failing_alone(recorder):

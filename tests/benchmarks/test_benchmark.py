@@ -529,16 +529,18 @@ def test_the_cost_of_probes():
 def test_loops_of_ones_own(monkeypatch):
     work = replace(FEW_IMAGES, features=6, examples=260, epochs=1)
     monkeypatch.setattr(own_loop, "find_spec", lambda name: None)
-    rows = list(own_loop.rows(1, work, epochs=2))
-    assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2, None, None]
-    assert all(row.value > 0 for row in rows[:4])
-    assert all("not installed: pip install" in row.other for row in rows[4:])
+    rows = list(own_loop.rows(1, work, epochs=2, short=(9, 12)))
+    assert [row.most for row in rows] == [1.05, 1.05, 1.02, 1.1, 1.3, 2, None, None]
+    assert [row.what for row in rows[:2]] == [f"GradientProbe, {n} steps" for n in (9, 12)]
+    assert own_loop.SHORT == (200, 2_000)
+    assert all(row.value > 0 for row in rows[:6])
+    assert all("not installed: pip install" in row.other for row in rows[6:])
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("lightning") is None, reason="Lightning is not installed")
 @pytest.mark.filterwarnings("default")
 def test_lightning_and_backpack():
-    rows = list(own_loop.rows(1, replace(FEW_IMAGES, features=6, examples=260), epochs=1))
+    rows = list(own_loop.rows(1, replace(FEW_IMAGES, features=6, examples=260), 1, short=(9,)))
     assert all(row.value > 0 for row in rows if "not installed" not in row.other)
-    assert rows[4].value > 0
+    assert rows[5].value > 0

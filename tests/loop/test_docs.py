@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,8 @@ import pytest
 from mlr.records.reading import read_runs
 from tests.loop.loops import table
 
-DOCS = Path(__file__).parents[2] / "mlr" / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "mlr" / "docs"
 TEXT = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("own_loop.md", "trainers.md"))
 EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
 
@@ -27,10 +31,22 @@ def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
     assert (run.setting("data"), run.seed, run.pair) == ("mine", 3, "softmax+ce")
     mine, amp = (table(tmp_path / "runs" / name) for name in ("mine", "amp"))
     assert mine[0]["step"] == 0
-    assert len(mine) > 50
+    assert [row["step"] for row in mine] == [*range(8), *range(8, 100, 8)]
     assert mine[0]["logit_grad/wrong"] > 0
     assert amp[-1]["step"] <= 49
     assert amp[-1]["sample_grad/mean"] < 100
+
+
+@pytest.mark.parametrize(("name", "more"), [("mlr", {"PYTHONPATH": "mlr"}), ("mlr-lab", {})])
+def test_a_script_next_to_the_clone_finds_mlr(tmp_path, name, more):
+    (tmp_path / name).symlink_to(ROOT)
+    (tmp_path / "script.py").write_text("from mlr import core\nprint(core.__file__)")
+    assert f"PYTHONPATH={name} python script.py" in TEXT or f"git clone … {name}" in TEXT
+    own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=own | more, capture_output=True, text=True
+    )
+    assert Path(done.stdout.strip()).name == "__init__.py", done.stderr
 
 
 @pytest.mark.slow

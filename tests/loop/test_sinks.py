@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from mlr import GradientProbe
+from mlr.records.run_folder import read_status
 from tests.loop.loops import module, table, train
 
 
@@ -36,8 +37,19 @@ def test_torchs_summary_writer_gets_what_the_folder_gets(tmp_path):
     assert [(s.step, s.value) for s in events.Scalars("accuracy/test")] == [(5, 0.25)]
     assert events.Scalars("still/open")
     bars = events.Histograms("histogram/logit_grad")
-    assert [bar.step for bar in bars] == list(range(6))
+    assert [bar.step for bar in bars] == [0, 1]
     assert bars[0].histogram_value.num == 16 * 3
+
+
+def test_a_loop_does_not_wait_for_the_disk(tmp_path, monkeypatch):
+    for name in ("fsync", "sync"):
+        monkeypatch.setattr(f"mlr.core.durable.os.{name}", lambda *file: pytest.fail("waits"))
+    model = module()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        train(model, optimizer, probe)
+        probe.flush()
+    assert read_status(tmp_path / "run").status == "done"
 
 
 class Plain:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -74,21 +75,33 @@ def test_steps_are_of_the_run_and_ascend(text, total):
     assert steps == sorted(set(steps) & set(range(total)))
 
 
-def test_of_an_unknown_length_early_steps_are_all_there_and_late_ones_fewer():
+def test_of_an_unknown_length_the_first_steps_are_all_there_and_later_ones_fewer():
     schedule = Schedule.of("probes.points", 200)
     due = [step for step in range(50_000) if schedule.due(step)]
-    assert due[:51] == [*range(51)]
-    counts = [len([step for step in due if step < length]) for length in (500, 5_000, 50_000)]
-    assert counts == [132, 215, 299]
+    assert due[:33] == [*range(8), *range(8, 208, 8)]
+    ends = [200, 500, 5_000, 50_000]
+    assert [sum(step < length for step in due) for length in ends] == [32, 64, 147, 231]
     spaced = Schedule.of("probes.points", "log_spaced:60")
     found = [step for step in range(1_000_000) if spaced.due(step)]
     assert found[:3] == [0, 1, 2]
     assert len(found) <= 61
     assert not any(Schedule.of("probes.points", 0).due(step) for step in range(10))
-    seven = Schedule.of("probes.points", 7)  # the first two, then at twice the step each time
-    assert [step for step in range(70) if seven.due(step)] == [0, 1, 2, 4, 8, 16, 32, 64]
+    seven = Schedule.of("probes.points", 7)  # the first, the eighth, then at twice the step
+    assert [step for step in range(70) if seven.due(step)] == [0, 8, 16, 32, 64]
     tenth = Schedule.of("probes.points", "every:10")
     assert [step for step in range(35) if tenth.due(step)] == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    "text", [0, 1, 4, 5, 7, 26, 200, 999, "every:1", "every:7", "log_spaced:9"]
+)
+def test_of_an_unknown_length_each_selected_step_is_followed_by_the_next(text):
+    schedule = Schedule.of("probes.points", text)
+    due = [step for step in range(3_000) if schedule.due(step)]
+    for step in range(due[-2] if len(due) > 2 else 0):
+        assert schedule.following(step) == next(one for one in due if one > step)
+    if len(due) < 2:
+        assert schedule.following(0) == math.inf
 
 
 def test_of_an_unknown_length_six_log_spaced_points_end_the_decades_of_a_million():

@@ -44,12 +44,12 @@ class Modes:
         if listen and self.reads:
             self.close = model.register_forward_pre_hook(_Hook(self)).remove
 
-    def count(self) -> None:
-        """Count a batch."""
+    def count(self, batches: int = 1) -> None:
+        """Count batches, all by the mode of now."""
         if self._model.training:
-            self.trained += 1
+            self.trained += batches
         elif self.trained:
-            self.after += 1
+            self.after += batches
 
 
 class _Hook:

@@ -20,6 +20,8 @@ from mlr.records.evidence import Evidence, Look
 FIRST = (0, 1, 2, 8)
 """Numbers of the batches that are looked at; later ones are four times as far each."""
 SPREAD = 4
+ALL, RARELY = 32, 8
+"""First batches that are counted each, and the stride of those that are counted later."""
 LAST_LAYERS = 3
 
 
@@ -27,9 +29,10 @@ class Observer:
     """Gathers the evidence of one loop, and changes nothing of it.
 
     Attributes:
-        calls, updates: number so far.
+        calls, updates: number so far; who has no further use of an update may count it here.
+        order: of the batch that is looked at, until its update.
         targets: counts of all targets.
-        next: number of the next batch that is looked at.
+        wanted: number of the next batch that is counted or looked at.
     """
 
     def __init__(
@@ -54,12 +57,14 @@ class Observer:
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
-        self._order: Order | None = None
-        self._at_step, self._since = nan, 0  # norm at the last update, batches since
+        self.order: Order | None = None
+        self._at_step, self._at = nan, -1  # norm at an update, and the number of that update
         self.calls = self.updates = 0
         self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
-        self._then = self._same = 0
-        self.next = 0
+        self._then, self._same = -1, 0
+        self._next = self._counted = 0  # batches that are looked at and counted next
+        self.wanted: float = 0
+        self._known = 0  # batches until the last one that was counted
 
     @property
     def forms(self) -> Collection[str]:
@@ -71,7 +76,8 @@ class Observer:
     ) -> bool:
         """Count a batch, and look at it if that is due; returns True if it was.
 
-        Called before the backward pass.
+        Called before the backward pass, for all batches up to `ALL`, and then at least for every
+        `RARELY`-th; batches that are left out are counted in `calls`, and as the next one.
 
         Args:
             outputs: of the model.
@@ -79,23 +85,35 @@ class Observer:
             loss: whose backward pass follows; None if it is unknown.
             times: factor that makes it the mean loss of the batch.
         """
-        self._modes.count()
-        self.targets.add(targets)
-        if self._former() is outputs and self.updates > self._then:
-            self._same += 1
-        self._former, self._then = weakref.ref(outputs), self.updates
         call, self.calls = self.calls, self.calls + 1
-        self._since += 1
-        if call < self.next:
+        batches, self._known = self.calls - self._known, self.calls
+        self._modes.count(batches)
+        fresh = self.updates > self._then
+        if fresh and self._former() is outputs:
+            self._same += batches
+        self._former, self._then = weakref.ref(outputs), self.updates
+        if call >= self._counted:
+            self.targets.add(targets)
+            self._counted = call + 1 if call + 1 < ALL else call - call % RARELY + RARELY
+        looked = call >= self._next
+        if looked:
+            self._next = next((one for one in FIRST if one > call), SPREAD * call)
+        self.wanted = min(self._counted, self._next)
+        if not looked:
             return False
-        self.next = next((one for one in FIRST if one > call), SPREAD * call)
-        self.look(call, outputs, targets, loss, float(times))
+        self.look(call, outputs, targets, loss, fresh, float(times))
         return True
 
     def look(
-        self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor | None, times: float = 1.0
+        self,
+        call: int,
+        outputs: Tensor,
+        targets: Tensor,
+        loss: Tensor | None,
+        fresh: bool = True,
+        times: float = 1.0,
     ) -> None:
-        """Gather the evidence in one batch."""
+        """Gather the evidence in one batch; `fresh` if it is the first since an update."""
         found: dict[str, Any] = {
             **{"call": call, "updates": self.updates, "training": self._model.training},
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
@@ -103,19 +121,21 @@ class Observer:
             **values.of_targets(targets),
             **symmetric(self._model),
         }
-        self._order = None
+        self.order = None
         if loss is not None:
-            found |= self._of_loss(outputs, targets, loss, times)
-            self._order = Order(self._parameters, self._at_step, self._since == 1, times)
+            found |= self._of_loss(call, outputs, targets, loss, times)
+            former = self._at_step if self._at == self.updates else nan
+            self.order = Order(self._parameters, former, fresh, times)
             if self._listen:
-                self._order.listen(loss)
-            self._order.found = found
+                self.order.listen(loss)
+            self.order.found = found
         self._looks.append(found)
 
     def _of_loss(
-        self, outputs: Tensor, targets: Tensor, loss: Tensor, times: float
+        self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor, times: float
     ) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
+        few = 0 < call < FIRST[-1]  # the inputs of some batches tell all
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}
         found: dict[str, Any] = {
@@ -124,7 +144,7 @@ class Observer:
             **{"pairs": seen.pairs, "weighted": seen.weighted},
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
-            **values.of_inputs(seen.inputs),
+            **values.of_inputs(None if few else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
         }
@@ -138,19 +158,17 @@ class Observer:
 
     def before_step(self) -> None:
         """Note the gradients at the update after a batch that is looked at."""
-        if self._order is not None:
-            self._order.before_step()
-            self._at_step = self._order.found.get("at_step", nan)
+        if self.order is not None:
+            self.order.before_step()
+            self._at_step = self.order.found.get("at_step", nan)
+            self._at = self.updates + 1
 
     def after_step(self) -> None:
-        """Count an update."""
+        """Count an update, and note how far it moved the weights after such a batch."""
         self.updates += 1
-        self._since = 0
-        if self._order is not None:
-            self._order.after_step()
-            self._order = None
-        else:
-            self._at_step = nan
+        if self.order is not None:
+            self.order.after_step()
+            self.order = None
 
     def close(self) -> None:
         """Remove the hook."""

@@ -39,6 +39,7 @@ class Order:
         self.found: dict[str, Any] = {}
         self.open = True
         self._weights: list[Tensor] | None = None
+        self._read: list[tuple[Tensor, int]] = []  # gradients at the end of the pass, as they were
 
     def listen(self, loss: Tensor) -> Callable[[], None] | None:
         """Register the hook; returns what removes it."""
@@ -64,13 +65,25 @@ class Order:
     def _ends(self) -> None:
         if self.open:
             self.found["after"] = self._parameters.gradient_norm()
+            self._read = [(own, own._version) for own in self._parameters.gradients()]
 
     def before_step(self) -> None:
         """Note the gradients at the update."""
         if self.open:
-            self.found["at_step"] = self._parameters.gradient_norm()
+            self.found["at_step"] = self._norm_at_step()
             self.found["decay"] = self._parameters.decay()
             self._weights = self._parameters.samples()
+
+    def _norm_at_step(self) -> float:
+        """Norm at the update, computed only if a gradient is another one since, or was changed."""
+        now, read, self._read = self._parameters.gradients(), self._read, []
+        same = bool(read) and len(read) == len(now)
+        if same and all(
+            one is own and own._version == version
+            for one, (own, version) in zip(now, read, strict=True)
+        ):
+            return float(self.found["after"])
+        return self._parameters.gradient_norm()
 
     def after_step(self) -> None:
         """Note how far the update moved the weights."""

@@ -7,8 +7,7 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from math import isfinite
 
 import torch
@@ -36,8 +35,8 @@ FUNCTIONS: Mapping[str, Function] = {
 """Functions between the outputs and the loss, by name."""
 Cost = Callable[[Tensor, Tensor], Tensor]
 OF_CLASSES: Mapping[str, Cost] = {
-    "ce": lambda z, t: F.cross_entropy(z, t, reduction="none"),
-    "nll": lambda z, t: F.nll_loss(z, t, reduction="none"),
+    "ce": lambda z, t: -z.log_softmax(-1).take_along_dim(t.expand(z.shape[:-1])[..., None], -1),
+    "nll": lambda z, t: -z.take_along_dim(t.expand(z.shape[:-1])[..., None], -1),
 }
 
 
@@ -78,17 +77,16 @@ def forms(
     if not isfinite(value):
         return {}
     found: dict[str, str] = {}
-    for name, cost in _candidates(outputs.detach().double(), targets.detach()):
-        if among is not None and not {name, NEGATIVE + name} & set(among):
-            continue
-        costs = cost()
-        rows = costs.shape[0] if costs.dim() > 1 else costs.numel()
-        total = float(costs.sum())
-        for reduction, divisor in (("mean", costs.numel()), ("rows", rows), ("sum", 1)):
-            for sign in ("", NEGATIVE):
-                own = -total if sign else total
-                if abs(own / divisor - value) <= CLOSE * max(abs(value), 1e-3):
-                    found.setdefault(sign + name, reduction)
+    tried = None if among is None else {name.removeprefix(NEGATIVE) for name in among}
+    for names, costs in _candidates(outputs.detach().double(), targets.detach(), tried):
+        each = costs.flatten(1)
+        rows = costs.shape[1] if costs.dim() > 2 else each.shape[1]
+        for name, total in zip(names, each.sum(1).tolist(), strict=True):
+            for reduction, divisor in (("mean", each.shape[1]), ("rows", rows), ("sum", 1)):
+                for sign in ("", NEGATIVE):
+                    own = -total if sign else total
+                    if abs(own / divisor - value) <= CLOSE * max(abs(value), 1e-3):
+                        found.setdefault(sign + name, reduction)
     return found
 
 
@@ -107,44 +105,61 @@ def by_class(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor] | None:
     else:
         return None
     numbers = targets.flatten().long()
-    there = numbers != IGNORED
-    rows, numbers = rows[there], numbers[there]
     if not len(numbers) or rows.shape[1] < 2:
         return None
-    low, high = numbers.aminmax()
+    low, high = (int(one) for one in numbers.aminmax())
+    if low < 0:
+        there = numbers != IGNORED
+        rows, numbers = rows[there], numbers[there]
+        low = int(numbers.min()) if len(numbers) else -1
     return (rows, numbers) if low >= 0 and high < rows.shape[1] else None
 
 
-def _candidates(outputs: Tensor, targets: Tensor) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+def _candidates(
+    outputs: Tensor, targets: Tensor, among: Collection[str] | None
+) -> Iterator[tuple[list[str], Tensor]]:
+    """Yield the costs (F, …) of a loss of several functions of the outputs, with their names."""
     classes = by_class(outputs, targets)
     if classes is not None:
-        z, t = classes
-        for name in FUNCTIONS:
-            for loss in OF_CLASSES:
-                yield _named(name, loss), partial(_cost, name, OF_CLASSES[loss], z, t)
-        outputs, targets = z, F.one_hot(t, z.shape[1])
+        outputs, t = classes
+        yield from _costs(outputs, t, OF_CLASSES, FUNCTIONS, among)
+        if among is not None and not any(_loss(one) in OF_NUMBERS for one in among):
+            return
+        targets = F.one_hot(t, outputs.shape[1])
     t = targets.to(outputs)
     if outputs.dim() == 2 and outputs.shape == t.shape and outputs.shape[1] > 1 and classes is None:
-        for name in FUNCTIONS:
-            yield _named(name, "ce"), partial(_cost, name, _soft_ce, outputs, t)
+        yield from _costs(outputs, t, {"ce": _soft_ce}, FUNCTIONS, among)
     if outputs.numel() == t.numel():
         same = outputs.reshape(t.shape)
         rows = same.dim() > 1 and same.shape[-1] > 1
-        for name in FUNCTIONS:
-            for loss in OF_NUMBERS if rows or "softmax" not in name else ():
-                yield _named(name, loss), partial(_cost, name, OF_NUMBERS[loss], same, t)
+        functions = [name for name in FUNCTIONS if rows or "softmax" not in name]
+        yield from _costs(same, t, OF_NUMBERS, functions, among)
         shape = _broadcast(outputs, t)
         if outputs.numel() < shape.numel() <= MOST:
             for loss in ("mse", "l1", "smooth_l1"):
-                yield f"{BROADCAST}{loss}", partial(_cost, "", OF_NUMBERS[loss], outputs, t)
+                if among is None or BROADCAST + loss in among:
+                    yield [BROADCAST + loss], OF_NUMBERS[loss](outputs, t)[None]
 
 
-def _cost(function: str, cost: Cost, outputs: Tensor, targets: Tensor) -> Tensor:
-    return cost(FUNCTIONS[function](outputs), targets)
+def _costs(
+    outputs: Tensor,
+    targets: Tensor,
+    losses: Mapping[str, Cost],
+    functions: Iterable[str],
+    among: Collection[str] | None,
+) -> Iterator[tuple[list[str], Tensor]]:
+    """Yield the costs of each loss, of all functions at once, because calls cost most."""
+    values: dict[str, Tensor] = {}
+    for loss, cost in losses.items():
+        wanted = [one for one in functions if among is None or _named(one, loss) in among]
+        if wanted:
+            values |= {one: FUNCTIONS[one](outputs) for one in wanted if one not in values}
+            every = torch.stack([values[one] for one in wanted])
+            yield [_named(one, loss) for one in wanted], cost(every, targets)
 
 
 def _soft_ce(outputs: Tensor, targets: Tensor) -> Tensor:
-    return -(targets * outputs.log_softmax(1)).sum(1)
+    return -(targets * outputs.log_softmax(-1)).sum(-1)
 
 
 def _broadcast(outputs: Tensor, targets: Tensor) -> torch.Size:
@@ -153,6 +168,10 @@ def _broadcast(outputs: Tensor, targets: Tensor) -> torch.Size:
         return torch.broadcast_shapes(outputs.shape, targets.shape)
     except RuntimeError:
         return torch.Size((0,))
+
+
+def _loss(name: str) -> str:
+    return name.rpartition("+")[2]
 
 
 def _named(function: str, loss: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from math import hypot
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ MOST_NAMES = 8
 NEAR = 0.01
 """Distance from the end of a tanh or sigmoid at which it is saturated."""
 MOST_RELUS = 64
+MOST_WEIGHTS = 1 << 14
+"""First weights of a layer that its initialisation is recognised by."""
 SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose units are rows of their weights."""
 
@@ -113,16 +116,16 @@ class ProgramParameters:
         """Copy the first entries of each trained parameter of the model."""
         return _samples(self.named.values())
 
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients that trained parameters of model and optimizers have."""
+        every = {id(own): own for own in self.named.values()} | self.owned()
+        return [own.grad for own in every.values() if own.grad is not None]
+
     @torch.no_grad()
     def gradient_norm(self) -> float:
         """‖g‖ of the trained parameters of model and optimizers; 0 if none has a gradient."""
-        every = {id(own): own for own in self.named.values()} | self.owned()
-        grads = [own.grad for own in every.values() if own.grad is not None]
-        dense = [wide(one.to_dense() if one.is_sparse else one) for one in grads]
-        if not dense:
-            return 0.0
-        norms = torch._foreach_norm(dense)
-        return float(torch.stack([one.double().cpu() for one in norms]).norm())
+        dense = [wide(one.to_dense() if one.is_sparse else one) for one in self.gradients()]
+        return _norm(dense) if dense else 0.0
 
     @torch.no_grad()
     def decay(self) -> float:
@@ -132,14 +135,7 @@ class ProgramParameters:
             amount = group.get("weight_decay") or 0
             there = [own for own in group["params"] if own.grad is not None]
             if amount and there and not any(own.grad.is_sparse for own in there):
-                weights, grads = (
-                    float(
-                        torch.stack(
-                            [one.double().cpu() for one in torch._foreach_norm(part)]
-                        ).norm()
-                    )
-                    for part in (there, [own.grad for own in there])
-                )
+                weights, grads = _norm(there), _norm([own.grad for own in there])
                 if grads > 0:
                     shares.append(float(amount) * weights / grads)
         return max(shares[1:], default=shares[0])
@@ -153,10 +149,15 @@ def rates(optimizers: Iterable[Optimizer]) -> list[float]:
 @torch.no_grad()
 def moved(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
     """Return the median of ‖Δw‖ / ‖w‖ over the parameters, by their first entries."""
+    if not before:
+        return float("nan")
+    old, new = ([wide(one) for one in each] for each in (before, after))
+    sizes = torch._foreach_norm(old)
+    changes = torch._foreach_norm(torch._foreach_sub(new, old))
     ratios = [
-        float((new.double() - old.double()).norm() / size)
-        for old, new in zip(before, after, strict=True)
-        if (size := old.double().norm()) > 0
+        change / size
+        for change, size in zip(_numbers(changes), _numbers(sizes), strict=True)
+        if size > 0
     ]
     return sorted(ratios)[len(ratios) // 2] if ratios else float("nan")
 
@@ -203,12 +204,24 @@ def is_fresh(weight: Tensor) -> bool:
     The mean square of n such numbers, over that of the distribution, has a standard deviation of
     √(4/5) / √n about 1.
     """
-    size = weight.detach().double()
-    bound = size[0].numel() ** -0.5
+    bound = weight[0].numel() ** -0.5
+    size = weight.detach().flatten()[:MOST_WEIGHTS].double()
     n = size.numel()
     largest, square = float(size.abs().max()), float(size.square().mean()) / (bound**2 / 3)
     near = abs(square - 1) <= 4 * (0.8 / n) ** 0.5
     return near and bound * (1 - 10 / n) <= largest <= bound * (1 + 1e-6)
+
+
+def _norm(values: Sequence[Tensor]) -> float:
+    """‖v‖ over all values."""
+    return hypot(*_numbers(torch._foreach_norm(values)))
+
+
+def _numbers(values: Sequence[Tensor]) -> list[float]:
+    """Fetch numbers () from their devices, in one transfer if there is one device."""
+    if len({(one.device, one.dtype) for one in values}) == 1:
+        return torch.stack(list(values)).tolist()
+    return [float(one) for one in values]
 
 
 @torch.no_grad()

@@ -99,6 +99,28 @@ def test_the_folder_tells_what_the_loop_is(tmp_path):
     assert Evidence.decode(found.encode()).encode() == found.encode()
 
 
+def test_later_batches_are_counted_rarely(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="off") as probe:
+        train(model, optimizer, probe, data=batches(32 + 8 * 3))
+    found = seen(tmp_path / "run")
+    assert (found.calls, found.updates, found.batches) == (56, 56, 32 + 3)
+    assert sum(found.class_counts) == (32 + 3) * 16
+
+
+def test_modes_of_batches_between_those_that_are_counted(tmp_path):
+    model = network()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="off") as probe:
+        train(model, optimizer, probe, data=batches(36))
+        model.eval()
+        train(model, optimizer, probe, data=batches(12))
+    found = seen(tmp_path / "run")
+    # the batches 33 to 40 have the mode of the 40th
+    assert (found.calls, found.train_calls, found.eval_after_train) == (48, 33, 8)
+
+
 def test_the_first_loss_is_that_of_torch(tmp_path):
     found = observed(tmp_path / "run")
     ((inputs, targets),) = batches(1)
@@ -125,6 +147,32 @@ def test_gradients_around_the_update(tmp_path):
 
     idle = observed(tmp_path / "idle", zero="no step")
     assert (idle.updates, idle.unchanged.count, idle.parameters) == (0, 4, 4)
+
+
+@pytest.mark.parametrize("settings", ["off", "basic"])
+def test_gradients_that_are_clipped_in_place(tmp_path, settings):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings=settings) as probe:
+        for inputs, targets in batches(4):
+            optimizer.zero_grad()
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+            optimizer.step()
+    looks = seen(tmp_path / "run").looks
+    assert all(look.after > 0.1 for look in looks)
+    assert [look.at_step for look in looks] == pytest.approx([0.01] * 3, rel=1e-3)
+
+
+def test_inputs_are_described_of_the_first_batch_and_of_some_later_ones(tmp_path):
+    looks = observed(tmp_path / "run", steps=9).looks
+    first, *_, last = batches(9)
+    assert [look.input_shape for look in looks] == [[16, 5], [], [], [16, 5]]
+    for look, (inputs, _) in ((looks[0], first), (looks[3], last)):
+        assert look.input_size == pytest.approx(inputs.square().mean().sqrt().item())
 
 
 @pytest.mark.parametrize("told", [1, 2])
@@ -218,13 +266,14 @@ def test_a_loss_without_graph_is_told_and_not_refused(tmp_path):
     assert [look.output_graph for look in found.looks] == [False] * 3
 
 
-def test_a_crash_leaves_the_evidence(tmp_path):
+def test_a_crash_leaves_the_evidence_of_the_last_flush(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlr.probes.measuring.FLUSH_SECONDS", 0)
     model = module()
     optimizer = sgd(model)
     probe = GradientProbe(model, optimizer, tmp_path / "run")
     train(model, optimizer, probe, data=batches(9))
     assert read_status(tmp_path / "run").status == "running"
-    assert seen(tmp_path / "run").updates == 8
+    assert seen(tmp_path / "run").updates == 9
     probe.close()
 
 
