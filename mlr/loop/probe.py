@@ -186,13 +186,15 @@ class GradientProbe:
             observer.calls += 1  # as most batches, which must cost nothing
             return
         try:
-            self._watch(logits, targets, loss)
+            self._watch(logits, targets, loss, times)
         except Exception as error:
             if isinstance(error, InputError) and not self._accepted:
                 raise
             self._stop(error)
 
-    def _watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None) -> None:
+    def _watch(
+        self, logits: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor | None
+    ) -> None:
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         copied = copied and times is None  # an adapter gives the loss itself
@@ -204,10 +206,8 @@ class GradientProbe:
                 "model alone, as in model = torch.compile(model)."
             )
         self._observer.updates = self.step - self._first
-        looked = self._observer.watch(
-            logits, targets, None if copied else loss, 1.0 if times is None else times
-        )
-        if looked:
+        known = None if copied else loss
+        if self._observer.watch(logits, targets, known, 1.0 if times is None else times):
             self._awake = 0
         if not self._due:
             return
