@@ -206,8 +206,8 @@ class GradientProbe:
                 "model alone, as in model = torch.compile(model)."
             )
         self._observer.updates = self.step - self._first
-        known = None if copied else loss
-        if self._observer.watch(logits, targets, known, 1.0 if times is None else times):
+        own = None if copied else loss
+        if self._observer.watch(logits, targets, own, 1.0 if times is None else times):
             self._awake = 0
         if not self._due:
             return
