@@ -11,6 +11,7 @@ from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.analysis.check import check
+    from mlr.app.program_remedies.result import try_remedies
     from mlr.loop.probe import GradientProbe
     from mlr.objectives.objective import Objective
 
@@ -21,7 +22,8 @@ __getattr__ = lazy_exports(
         "GradientProbe": "mlr.loop.probe",
         "Objective": "mlr.objectives.objective",
         "check": "mlr.analysis.check",
+        "try_remedies": "mlr.app.program_remedies.result",
     },
 )
 
-__all__ = ["GradientProbe", "Objective", "check"]
+__all__ = ["GradientProbe", "Objective", "check", "try_remedies"]

@@ -1,0 +1,272 @@
+"""Trial of a program's remedies: seed by seed, then on top of the best one, until time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mlr.analysis.explain.diagnose import every_diagnosis
+from mlr.analysis.explain.trial import Judgement
+from mlr.app.program_remedies.candidates import Seen, remedies_of
+from mlr.app.program_remedies.changes import Remedy
+from mlr.app.program_remedies.ends import end_of
+from mlr.app.program_remedies.judging import judge, means
+from mlr.app.program_remedies.program import (
+    Batch,
+    Program,
+    TimeOver,
+    Watch,
+    device_of,
+    moved,
+    outputs_of,
+    train,
+)
+from mlr.app.program_remedies.score import MOST, Score, Task, examples, score, task_of
+from mlr.core import console
+from mlr.core.checks import InputError
+from mlr.diagnosis.findings import Diagnosis
+from mlr.diagnosis.program import WatchedProgram
+from mlr.loop.probe import GradientProbe
+from mlr.records.evidence import Evidence
+from mlr.records.reading import read_runs
+
+STEPS, LEAST = 500, 50
+"""Updates of each training, and the fewest of a slow program."""
+FIRST = 40
+"""Part of the time that the first training takes at most: some ten remedies have several seeds."""
+SEEDS = 8
+CHECKS = (3, 5)
+"""Numbers of seeds after which the trial ends if a remedy helps, and drops those in vain."""
+MOST_STAGES = 3
+"""Most remedies that are put together: a remedy can show or make the next fault."""
+PERFECT = 0.002
+"""Share of errors, or of the variance, at which nothing is left to mend."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A training that was watched.
+
+    steps: that were made.
+    diagnoses: by all rules, the most important first.
+    form: of the loss; empty if it was not recognised.
+    unseen: why it could not be watched; empty if it could.
+    """
+
+    steps: int
+    diagnoses: Sequence[Diagnosis]
+    form: str
+    unseen: str
+
+
+@dataclass
+class Stage:
+    """Remedies on top of a base.
+
+    base: codes of the remedies that it has already.
+    program: with those.
+    remedies: that are tried.
+    steps: of each training.
+    scores: by remedy, that of the base under the empty text, and seed.
+    refused: reasons by remedies that cannot be trained.
+    judgement: on what is known.
+    """
+
+    base: Sequence[str]
+    program: Program
+    remedies: Sequence[Remedy]
+    steps: int
+    scores: dict[str, dict[int, Score]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    judgement: Judgement | None = None
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that the base was trained with."""
+        return list(self.scores.get("", {}))
+
+
+class Trial:
+    """Trial of the remedies of one program.
+
+    Attributes:
+        diagnoses: of the program as it is.
+        unseen: why it could not be watched; empty if it could.
+        stages: so far; at least the first is complete unless it ended early.
+        ended: why it ended early; empty for a trial that came to its end.
+    """
+
+    def __init__(
+        self, program: Program, seconds: float, steps: int | None, validated: bool
+    ) -> None:
+        self._program, self._seconds, self._steps = program, seconds, steps
+        self._split = "val" if validated else "train"
+        self.diagnoses: Sequence[Diagnosis] = ()
+        self.unseen = ""
+        self.stages: list[Stage] = []
+        self.ended = ""
+
+    def run(self) -> None:
+        """Watch the program, and try its remedies, until it is clear or the time is over."""
+        self._end = monotonic() + self._seconds
+        try:
+            self._run()
+        except TimeOver:
+            self.ended = f"stopped after {self._seconds:g} seconds"
+        except KeyboardInterrupt:
+            self.ended = "interrupted"
+        if self.stages and self.ended:
+            self._judge(self.stages[-1])
+
+    def _run(self) -> None:
+        first = self._watched(self._program, self._steps or STEPS, self._enough)
+        self.diagnoses, self.unseen = first.diagnoses, first.unseen
+        program = replace(self._program, form=first.form)
+        base: list[str] = []
+        rules = [one.rule for one in first.diagnoses]
+        universal = True
+        used: set[str] = set()
+        while len(self.stages) < MOST_STAGES:
+            seen, self._task, self._examples = self._seen(program, rules)
+            program = seen.program
+            remedies = [one for one in remedies_of(seen, universal) if one.code not in used]
+            if not remedies:
+                return
+            stage = Stage(list(base), program, remedies, first.steps)
+            self.stages.append(stage)
+            self._try(stage)
+            best = stage.judgement.best if stage.judgement is not None else ""
+            if not best or self._is_perfect(stage, best):
+                return
+            chosen = next(one for one in remedies if one.code == best)
+            base.append(best)
+            used |= {one.code for one in remedies}
+            program = chosen.apply(program)
+            universal = "lr=" in best
+            left = self._watched(program, first.steps)
+            rules = [one.rule for one in left.diagnoses]
+            program = replace(program, form=left.form or program.form)
+
+    def _watched(
+        self, program: Program, steps: int, enough: Callable[[int], bool] = lambda done: False
+    ) -> Watched:
+        with TemporaryDirectory(prefix="mlr-try-", ignore_cleanup_errors=True) as place:
+            probes: list[GradientProbe] = []
+            unseen: list[str] = []
+
+            def watching(model: nn.Module, optimizers: list[Optimizer]) -> Watch:
+                probe = GradientProbe(model, optimizers, Path(place) / "run")
+                probes.append(probe)
+
+                def watch(outputs: Tensor, targets: Tensor, loss: Tensor) -> None:
+                    if not unseen:
+                        try:
+                            probe.watch(outputs, targets, loss)
+                        except InputError as error:
+                            unseen.append(str(error))
+
+                return watch
+
+            try:
+                _, done = train(program, 0, steps, self._end, watching, enough)
+            finally:
+                for probe in probes:
+                    probe.close()
+            (run,) = read_runs(Path(place) / "run")
+            evidence = Evidence.decode(run.entries.get("program") or {})
+            forms = list(WatchedProgram(evidence).forms)
+            form = forms[0] if forms else ""
+            return Watched(done, every_diagnosis(run), form, "".join(unseen[:1]))
+
+    def _enough(self, done: int) -> bool:
+        if self._steps is not None:
+            return False
+        if done == 1:  # what is loaded by the first step does not count
+            self._began = monotonic()
+        spent = monotonic() - self._began
+        return (done >= LEAST and spent > self._seconds / FIRST) or spent > self._seconds / 4
+
+    def _seen(self, program: Program, rules: Sequence[str]) -> tuple[Seen, Task, float]:
+        """Look at a program; also its task, and the number of examples that judge."""
+        model, optimizers = program.make()
+        batches = _some(program.batches())
+        batch = tuple(moved(one, device_of(model)) for one in batches[0])
+        with torch.no_grad():
+            outputs = outputs_of(model, batch[0])
+        targets = torch.cat([own for _, own in batches]).cpu()
+        task = task_of(outputs, targets, "classes_as_numbers" in rules)
+        if "imbalance" in rules:
+            task = replace(task, balanced=True)
+        judging = torch.cat([own for _, own in _some(program.held())]).cpu()
+        singly = "softmax_over_batch" in rules
+        seen = Seen(
+            replace(program, singly=program.singly or singly),
+            *(model, optimizers, batch, outputs, batches, targets),
+            *(end_of(model, batch[0]), task, rules),
+        )
+        return seen, task, examples(judging, task)
+
+    def _try(self, stage: Stage) -> None:
+        programs = {"": stage.program}
+        programs |= {one.code: one.apply(stage.program) for one in stage.remedies}
+        alive, done = list(programs), 0
+        with console.progress_bar("trying") as show:
+            for seed in range(SEEDS):
+                for code in alive:
+                    show(done, done + len(alive) * (SEEDS - seed))
+                    done += 1
+                    if code not in stage.refused:
+                        self._train(stage, code, programs[code], seed)
+                if seed + 1 in (*CHECKS, SEEDS):
+                    self._judge(stage)
+                    if stage.judgement is not None and stage.judgement.best:
+                        return
+                    alive = ["", *self._promising(stage, alive[1:])]
+                    if alive == [""]:
+                        return
+
+    def _train(self, stage: Stage, code: str, program: Program, seed: int) -> None:
+        try:
+            model, _ = train(program, seed, stage.steps, self._end)
+            found = score(program, model, self._task)
+        except TimeOver:
+            raise
+        except Exception as error:
+            if not code:
+                raise
+            stage.refused[code] = f"{type(error).__name__}: {error}".split("\n")[0]
+            return
+        stage.scores.setdefault(code, {})[seed] = found
+
+    def _judge(self, stage: Stage) -> None:
+        if "" in stage.scores:
+            stage.judgement = judge(
+                stage.scores, stage.refused, self._task, self._split, self._examples
+            )
+
+    def _promising(self, stage: Stage, codes: Sequence[str]) -> list[str]:
+        """Return the remedies whose mean is better than that of the base."""
+        found: Mapping[str, float] = means(stage.scores, self._task)
+        return [code for code in codes if code in found and found[code] < found[""]]
+
+    def _is_perfect(self, stage: Stage, best: str) -> bool:
+        return means(stage.scores, self._task)[best] <= PERFECT
+
+
+def _some(batches: object) -> list[Batch]:
+    """Read the first batches, of at most `MOST` examples."""
+    found: list[Batch] = []
+    for pair in batches:  # type: ignore[attr-defined]
+        found.append(pair)
+        if sum(len(targets) for _, targets in found) >= MOST:
+            break
+    if not found:
+        raise InputError("The loader gives no batch; give one that can be read many times.")
+    return found
