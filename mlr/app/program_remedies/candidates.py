@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from mlr.app.program_remedies import changes
 from mlr.app.program_remedies.changes import Remedy
 from mlr.app.program_remedies.program import Batch, Program
 from mlr.app.program_remedies.score import CLASSES, LABELS, NUMBERS, UNKNOWN, Task
-from mlr.diagnosis import output_loss
+from mlr.diagnosis import loop_order, output_loss
 from mlr.loop.evidence.mode import reads_mode
 
 MOST = 12
@@ -38,14 +39,14 @@ RATES: dict[str, tuple[float, ...]] = {
 """Multiples of the rate besides ten and a tenth."""
 DRAWN = frozenset(
     (
-        *("zero_weights", "symmetric_weights", "dead_relus", "start_too_large", "saturated_units"),
+        *("zero_weights", "symmetric_weights", "dead_relus", "start_too_large"),
         *("saturated", "constant_outputs", "vanishing_gradient", "starved"),
     )
 )
 OWNED = frozenset(("wrong_parameters", "parameters_missing", "unregistered_layers", "graph_cut"))
 SCALED = frozenset(
     (
-        *("inputs_unscaled", "inputs_lose_precision", "saturated_units", "saturated"),
+        *("inputs_unscaled", "inputs_lose_precision", "saturated"),
         *("dead_relus", "not_finite", "lr_too_high", "start_too_large"),
     )
 )
@@ -78,11 +79,19 @@ class Seen:
     rules: Sequence[str]
 
 
-def remedies_of(seen: Seen, universal: bool = True) -> list[Remedy]:
-    """List the remedies that the findings suggest, the first ones first, then universal ones."""
+def suggested(seen: Seen) -> list[Remedy]:
+    """List the remedies that the findings suggest, those of the first finding first."""
+    return _distinct(one for rule in seen.rules for one in _of_rule(rule, seen))
+
+
+def universal(seen: Seen) -> list[Remedy]:
+    """List the remedies that are worth a trial in any program."""
+    return _distinct(_universal(seen))
+
+
+def _distinct(remedies: Iterable[Remedy]) -> list[Remedy]:
     found: dict[str, Remedy] = {}
-    suggested = [one for rule in seen.rules for one in _of_rule(rule, seen)]
-    for one in (*suggested, *(_universal(seen) if universal else ())):
+    for one in remedies:
         found.setdefault(one.code, one)
     return list(found.values())[:MOST]
 
@@ -95,11 +104,10 @@ def _universal(seen: Seen) -> Iterator[Remedy]:
     first = seen.optimizers[0]
     yield changes.rate(10, first)
     yield changes.rate(0.1, first)
-    adam = "Adam" in type(first).__name__
-    if not adam:
+    if "Adam" not in type(first).__name__:
         yield changes.optimizer(Adam, 1e-3)
+    own = float(first.param_groups[0]["lr"])
     for cls, lr in USUAL:
-        own = float(first.param_groups[0]["lr"])
         if type(first) is cls and not lr / FAR < own < lr * FAR:
             yield changes.setting(f"lr={lr:g}", "lr", lr)
     if (scale := _inputs(seen)) is not None and not SANE[0] < scale[2] < SANE[1]:
@@ -108,8 +116,9 @@ def _universal(seen: Seen) -> Iterator[Remedy]:
 
 def _of_rule(rule: str, seen: Seen) -> Iterator[Remedy]:
     known = seen.task.kind != UNKNOWN
-    of_output = rule in PROGRAM_RULES and PROGRAM_RULES[rule].__module__ == output_loss.__name__
-    if known and (of_output or rule == "clipped_dead"):
+    if seen.program.step is not None and _is_of(rule, loop_order):
+        yield changes.plain_loop()
+    if known and (_is_of(rule, output_loss) or rule == "clipped_dead"):
         yield from _of_output(rule, seen)
     if rule in OWNED:
         yield changes.all_parameters()
@@ -143,6 +152,10 @@ def _of_rule(rule: str, seen: Seen) -> Iterator[Remedy]:
         yield changes.shuffled()
     if known:
         yield from _of_targets(rule, seen)
+
+
+def _is_of(rule: str, module: ModuleType) -> bool:
+    return rule in PROGRAM_RULES and PROGRAM_RULES[rule].__module__ == module.__name__
 
 
 def _of_targets(rule: str, seen: Seen) -> Iterator[Remedy]:

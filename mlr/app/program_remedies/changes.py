@@ -140,7 +140,7 @@ def all_parameters() -> Remedy:
         return replace(program, make=make)
 
     return Remedy(
-        "optimizer = torch.optim.…(model.parameters())   # of all layers, the last", apply
+        "optimizer = torch.optim.…(model.parameters())   # of every layer that takes part", apply
     )
 
 

@@ -44,7 +44,8 @@ class _Followed(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "").removesuffix("_")
+        name = getattr(func, "__name__", "")
+        name = name if name.startswith("__") else name.removesuffix("_")  # relu_ is in place
         first = args[0] if args else kwargs.get("input")
         if not isinstance(first, Tensor) or name not in ENDS | VIEWS:
             return func(*args, **kwargs)

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from mlr.analysis.explain.trial import AS_IT_IS, Judgement, TriedRemedy, listed, report
 from mlr.app.program_remedies.program import Loss, Parts, Program, Step, kept, pairs
-from mlr.app.program_remedies.trial import Stage, Trial
+from mlr.app.program_remedies.trial import Stage, Trial, together
 from mlr.core.checks import InputError, whole
 from mlr.diagnosis.findings import Diagnosis
 
@@ -29,12 +29,14 @@ class TriedStage:
     steps: updates of each training.
     seeds: of the program without them.
     judgement: on them.
+    form: of the loss, by which outputs were read; empty if it was not recognised.
     """
 
     base: Sequence[str]
     steps: int
     seeds: Sequence[int]
     judgement: Judgement
+    form: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,16 +173,11 @@ def try_remedies(
         raise InputError(f"seconds={seconds} must be above 0, as seconds=60.")
     if steps is not None:
         steps = whole("steps", steps)
-    for name, one in (("loader", loader), ("validation", validation)):
-        if one is not None and (not hasattr(one, "__iter__") or iter(one) is one):
-            raise InputError(
-                f"{name} must be readable many times, as a DataLoader or a list of batches, and "
-                f"is {type(one).__name__}."
-            )
     judging = loader if validation is None else validation
     make = _factory(make_model, make_optimizer)
     with kept(loader, validation):
-        _check(make)
+        _check_loaders(loader=loader, validation=judging)
+        _check_factory(make)
         program = Program(make, loss, lambda: pairs(loader), lambda: pairs(judging), step)
         trial = Trial(program, seconds, steps, validation is not None)
         trial.run()
@@ -190,9 +187,12 @@ def try_remedies(
 def _result(trial: Trial, program: Program) -> TriedRemedies:
     done = [one for one in trial.stages if one.judgement is not None]
     stages = [_tried(one) for one in done]
-    best = [one.judgement.best for one in stages if one.judgement.best]
+    best: list[str] = []
     if done:
         last = done[-1]
+        best = list(last.base)
+        if stages[-1].judgement.best:
+            best = together(best, stages[-1].judgement.best)
         chosen = [one for one in last.remedies if one.code == stages[-1].judgement.best]
         program = chosen[0].apply(last.program) if chosen else last.program
     return TriedRemedies(trial.diagnoses, stages, best, trial.ended, program, trial.unseen)
@@ -200,7 +200,7 @@ def _result(trial: Trial, program: Program) -> TriedRemedies:
 
 def _tried(stage: Stage) -> TriedStage:
     assert stage.judgement is not None
-    return TriedStage(stage.base, stage.steps, stage.seeds, stage.judgement)
+    return TriedStage(stage.base, stage.steps, stage.seeds, stage.judgement, stage.program.form)
 
 
 def _factory(
@@ -227,7 +227,17 @@ def _factory(
     return make
 
 
-def _check(make: Callable[[], Parts]) -> None:
+def _check_loaders(**loaders: Any) -> None:
+    """Refuse what cannot be read many times."""
+    for name, one in loaders.items():
+        if not hasattr(one, "__iter__") or iter(one) is one:
+            raise InputError(
+                f"{name} must be readable many times, as a DataLoader or a list of batches, and "
+                f"is {type(one).__name__}."
+            )
+
+
+def _check_factory(make: Callable[[], Parts]) -> None:
     """Refuse a factory that gives a model, or a part of one, twice."""
     first, second = (list(make()[0].parameters()) for _ in range(2))
     if {one.data_ptr() for one in first if one.numel()} & {

@@ -1,4 +1,7 @@
-"""Trial of a program's remedies: seed by seed, then on top of the best one, until time is over."""
+"""Trial of a program's remedies, seed by seed, then on top of the best one, until time is over.
+
+Those that the findings suggest come first; universal ones follow only if none of them helps.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from torch.optim import Optimizer
 
 from mlr.analysis.explain.diagnose import every_diagnosis
 from mlr.analysis.explain.trial import Judgement
-from mlr.app.program_remedies.candidates import Seen, remedies_of
+from mlr.app.program_remedies.candidates import Seen, suggested, universal
 from mlr.app.program_remedies.changes import Remedy
 from mlr.app.program_remedies.ends import end_of
 from mlr.app.program_remedies.judging import judge, means
@@ -44,8 +47,8 @@ FIRST = 40
 SEEDS = 8
 CHECKS = (3, 5)
 """Numbers of seeds after which the trial ends if a remedy helps, and drops those in vain."""
-MOST_STAGES = 3
-"""Most remedies that are put together: a remedy can show or make the next fault."""
+MOST_STAGES = 4
+"""Most rounds: of remedies that the findings suggest, of universal ones, and of those on top."""
 PERFECT = 0.002
 """Share of errors, or of the variance, at which nothing is left to mend."""
 
@@ -129,30 +132,37 @@ class Trial:
         first = self._watched(self._program, self._steps or STEPS, self._enough)
         self.diagnoses, self.unseen = first.diagnoses, first.unseen
         program = replace(self._program, form=first.form)
-        base: list[str] = []
         rules = [one.rule for one in first.diagnoses]
-        universal = True
+        base: list[str] = []
         used: set[str] = set()
+        known: dict[int, Score] = {}
         while len(self.stages) < MOST_STAGES:
             seen, self._task, self._examples = self._seen(program, rules)
             program = seen.program
-            remedies = [one for one in remedies_of(seen, universal) if one.code not in used]
+            remedies = [one for one in suggested(seen) if one.code not in used]
+            general = not remedies
+            if general and (rules or not base):
+                remedies = [one for one in universal(seen) if one.code not in used]
             if not remedies:
                 return
-            stage = Stage(list(base), program, remedies, first.steps)
+            stage = Stage(list(base), program, remedies, first.steps, {"": known})
             self.stages.append(stage)
             self._try(stage)
-            best = stage.judgement.best if stage.judgement is not None else ""
-            if not best or self._is_perfect(stage, best):
-                return
-            chosen = next(one for one in remedies if one.code == best)
-            base.append(best)
             used |= {one.code for one in remedies}
-            program = chosen.apply(program)
-            universal = "lr=" in best
-            left = self._watched(program, first.steps)
-            rules = [one.rule for one in left.diagnoses]
-            program = replace(program, form=left.form or program.form)
+            best = stage.judgement.best if stage.judgement is not None else ""
+            if best:
+                if self._is_perfect(stage, best):
+                    return
+                base = together(base, best)
+                known = dict(stage.scores[best])
+                program = next(one for one in remedies if one.code == best).apply(program)
+                left = self._watched(program, first.steps)
+                rules = [one.rule for one in left.diagnoses]
+                program = replace(program, form=left.form or program.form)
+            elif general:
+                return
+            else:
+                known, rules = dict(stage.scores[""]), []
 
     def _watched(
         self, program: Program, steps: int, enough: Callable[[int], bool] = lambda done: False
@@ -222,7 +232,7 @@ class Trial:
                 for code in alive:
                     show(done, done + len(alive) * (SEEDS - seed))
                     done += 1
-                    if code not in stage.refused:
+                    if code not in stage.refused and seed not in stage.scores.get(code, {}):
                         self._train(stage, code, programs[code], seed)
                 if seed + 1 in (*CHECKS, SEEDS):
                     self._judge(stage)
@@ -246,7 +256,7 @@ class Trial:
         stage.scores.setdefault(code, {})[seed] = found
 
     def _judge(self, stage: Stage) -> None:
-        if "" in stage.scores:
+        if stage.scores.get(""):
             stage.judgement = judge(
                 stage.scores, stage.refused, self._task, self._split, self._examples
             )
@@ -258,6 +268,12 @@ class Trial:
 
     def _is_perfect(self, stage: Stage, best: str) -> bool:
         return means(stage.scores, self._task)[best] <= PERFECT
+
+
+def together(base: Sequence[str], best: str) -> list[str]:
+    """Add a remedy to others; of several rates the last one counts."""
+    rate = "lr="
+    return [*(one for one in base if not one.startswith(rate) or not best.startswith(rate)), best]
 
 
 def _some(batches: object) -> list[Batch]:
