@@ -1,6 +1,7 @@
 """mlr: the laboratory for output heads and losses.
 
-In a PyTorch program of your own: `from mlr import GradientProbe, Objective, check, heads, losses`.
+In a PyTorch program of your own: `from mlr import GradientProbe, Objective, check, heads, losses,
+try_remedies`.
 """
 
 from __future__ import annotations

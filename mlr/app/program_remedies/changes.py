@@ -21,8 +21,11 @@ from mlr.app.program_remedies.program import (
     moved,
     outputs_of,
 )
+from mlr.core.checks import InputError
 from mlr.loop.evidence import graph
 
+LARGEST = 1 << 28
+"""Numbers of all inputs that are shuffled in memory."""
 BOUNDED = (nn.Sigmoid, nn.Tanh)
 """Activations that let gradients vanish."""
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -362,7 +365,7 @@ def shuffled() -> Remedy:
 
         def batches() -> Iterator[Batch]:
             if not found:
-                found.extend(program.batches())
+                found.extend(_whole(program))
             inputs, targets = (torch.cat(list(some)) for some in zip(*found, strict=True))
             order = torch.randperm(len(targets))
             for some in order.split(max(1, len(found[0][1]))):
@@ -371,6 +374,20 @@ def shuffled() -> Remedy:
         return replace(program, batches=batches)
 
     return Remedy("DataLoader(dataset, batch_size=…, shuffle=True)", apply)
+
+
+def _whole(program: Program) -> Iterator[Batch]:
+    """Yield the batches of an epoch.
+
+    Raises:
+        InputError: they are too many to be kept.
+    """
+    size = 0
+    for inputs, targets in program.batches():
+        size += inputs.numel()
+        if size > LARGEST:
+            raise InputError("the examples are too many to be shuffled in memory")
+        yield inputs, targets
 
 
 def weighted(counts: Tensor) -> Remedy:

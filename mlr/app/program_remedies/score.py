@@ -18,8 +18,8 @@ from mlr.app.program_remedies.program import Batch, Program, device_of, moved, o
 from mlr.loop.evidence.recomputed import FUNCTIONS, by_class
 
 CLASSES, LABELS, NUMBERS, UNKNOWN = "classes", "labels", "numbers", "unknown"
-MOST = 5000
-"""Examples that judge."""
+MOST, LARGEST = 5000, 1 << 24
+"""Examples that judge, and numbers of theirs that are held in memory."""
 TINY = 1e-12
 """Least probability, so that one certain error does not decide."""
 _LEAST = -27.631021  # log of TINY
@@ -106,7 +106,7 @@ def score(program: Program, model: nn.Module, task: Task) -> Score:
         else:
             outputs.append(found.reshape(len(wanted), *found.shape[1:]).double().cpu())
             targets.append(wanted.cpu())
-        if sum(map(len, targets)) >= MOST:
+        if sum(map(len, targets)) >= MOST or sum(one.numel() for one in outputs) >= LARGEST:
             break
     if task.kind == UNKNOWN:
         mean = sum(losses) / max(1, len(losses))
@@ -224,6 +224,7 @@ def constant(targets: Tensor, task: Task) -> Score:
 def examples(targets: Tensor, task: Task) -> float:
     """Number of examples by which an accuracy is judged; of balanced ones, of the rarest class."""
     if not task.balanced:
-        return float(targets.numel() if task.kind == LABELS else len(targets))
+        soft = task.kind == CLASSES and targets.is_floating_point() and targets[0].numel() > 1
+        return float(len(targets) if soft else targets.numel())
     counts = targets.flatten().unique(return_counts=True)[1]
     return float(len(counts) * counts.min())

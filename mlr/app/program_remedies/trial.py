@@ -5,7 +5,7 @@ Those that the findings suggest come first; universal ones follow only if none o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,7 +31,7 @@ from mlr.app.program_remedies.program import (
     outputs_of,
     train,
 )
-from mlr.app.program_remedies.score import MOST, Score, Task, examples, score, task_of
+from mlr.app.program_remedies.score import LARGEST, MOST, Score, Task, examples, score, task_of
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.diagnosis.findings import Diagnosis
@@ -276,12 +276,13 @@ def together(base: Sequence[str], best: str) -> list[str]:
     return [*(one for one in base if not one.startswith(rate) or not best.startswith(rate)), best]
 
 
-def _some(batches: object) -> list[Batch]:
+def _some(batches: Iterable[Batch]) -> list[Batch]:
     """Read the first batches, of at most `MOST` examples."""
-    found: list[Batch] = []
-    for pair in batches:  # type: ignore[attr-defined]
-        found.append(pair)
-        if sum(len(targets) for _, targets in found) >= MOST:
+    found, size = list[Batch](), 0
+    for inputs, targets in batches:
+        found.append((inputs, targets))
+        size += inputs.numel() if isinstance(inputs, Tensor) else targets.numel()
+        if sum(len(own) for _, own in found) >= MOST or size >= LARGEST:
             break
     if not found:
         raise InputError("The loader gives no batch; give one that can be read many times.")

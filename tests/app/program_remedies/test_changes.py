@@ -106,7 +106,7 @@ def test_weights_are_drawn_again():
     drawn, _ = parts(changes.drawn_again(), make=zeros)
     assert 0.5 * 2**-0.5 < drawn[0].weight.abs().max() <= 2**-0.5  # uniform within 1 / √fan_in
     made, _ = parts(changes.kaiming(), make=lambda: nn.Sequential(nn.Linear(500, 400)))
-    assert float(made[0].weight.std()) == pytest.approx((2 / 500) ** 0.5, rel=0.02)
+    assert made[0].weight.std().item() == pytest.approx((2 / 500) ** 0.5, rel=0.02)
     assert not made[0].bias.any()
 
 
