@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import log, nan, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ ROUNDING = 0.01
 IN_VAIN, SO_FAR = "tried, does not help", "does not help so far"
 """Judgement after all updates of the run, and after a part of them."""
 HARDLY, WORSE = "tried, hardly helps", "tried, makes it worse"
-BySeed = Mapping[Hashable, float]
+BySeed = Mapping[Any, float]
+"""Keys are seeds, or what stands for them."""
 
 
 def gains(before: BySeed, after: BySeed, share: bool) -> list[float]:

@@ -150,8 +150,8 @@ def _of_classes(outputs: Tensor, targets: Tensor, task: Task, form: str) -> Scor
     else:
         found = by_class(outputs, targets)
         if found is None:  # regressed on
-            right = outputs.flatten().round() == targets.flatten()
-            return Score(right=_mean(right, targets.flatten(), task))
+            hits = outputs.flatten().round() == targets.flatten()
+            return Score(right=_mean(hits, targets.flatten(), task))
         rows, numbers = found
         share = F.one_hot(numbers, rows.shape[1]).double()
     right = _mean(rows.argmax(1) == numbers, numbers, task)
