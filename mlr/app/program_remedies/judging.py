@@ -33,7 +33,7 @@ def judge(
     entropy = {code: _by_seed(found, lambda one: one.nats) for code, found in scores.items()}
     entropy_before = entropy.pop("")
     entropy_p = corrected(entropy_before, entropy, False) if share else {}
-    remedies, cost = [], {}
+    remedies, cost = [], means(scores, task)
     for code, after in values.items():
         if code in refused or not after:
             continue
@@ -51,7 +51,6 @@ def judge(
                 was = _mean(entropy_before)
                 text = f"{text}, from {was:.3g}"
                 one = TriedRemedy(code, f"cross-entropy/{split}", *spread, helps, text, own_p)
-        cost[code] = (1 - _mean(after) if share else _mean(after), _mean(entropy[code]))
         remedies.append(one)
     best = _best([one for one in remedies if one.helps], cost, examples if share else 0)
     remedies += [
@@ -81,15 +80,19 @@ def _best(
     return best
 
 
-def means(scores: Scores, task: Task) -> dict[str, float]:
-    """Return the mean cost of each remedy, and of the base: errors, unexplained variance, loss."""
+def means(scores: Scores, task: Task) -> dict[str, tuple[float, float]]:
+    """Return the mean cost of each remedy, and of the base.
+
+    It is the share of errors, the unexplained variance or the loss; then the cross-entropy.
+    """
     _, read, share = _measure(task, "")
-    found = {code: _by_seed(own, read) for code, own in scores.items()}
-    return {
-        code: 1 - _mean(values) if share else _mean(values)
-        for code, values in found.items()
-        if values
-    }
+    found = {}
+    for code, own in scores.items():
+        if values := _by_seed(own, read):
+            mean = _mean(values)
+            entropy = _mean(_by_seed(own, lambda one: one.nats))
+            found[code] = (1 - mean if share else mean, entropy)
+    return found
 
 
 def _measure(task: Task, split: str) -> tuple[str, Callable[[Score], float], bool]:

@@ -71,7 +71,7 @@ class TriedRemedies:
             yield one.rule
             yield f"  {one.sentence}"
             yield f"  {'evidence':<10}{one.evidence}"
-        if not self.diagnoses:
+        if self.stages and not self.diagnoses:
             yield "No fault is found in the program as it is."
         if self.unseen:
             yield f"  {'unseen':<10}{self.unseen}"

@@ -5,8 +5,9 @@ Those that the findings suggest come first; universal ones follow only if none o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import lt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -49,6 +50,8 @@ CHECKS = (3, 5)
 """Numbers of seeds after which the trial ends if a remedy helps, and drops those in vain."""
 MOST_STAGES = 4
 """Most rounds: of remedies that the findings suggest, of universal ones, and of those on top."""
+RATES = ("lr=", "optimizer = torch.optim.Adam(")
+"""Beginnings of the remedies that set a rate: with them another one may be still better."""
 PERFECT = 0.002
 """Share of errors, or of the variance, at which nothing is left to mend."""
 
@@ -136,12 +139,14 @@ class Trial:
         base: list[str] = []
         used: set[str] = set()
         known: dict[int, Score] = {}
+        self._task, self._examples = self._judged_by(program, rules)
+        program = replace(program, singly="softmax_over_batch" in rules)
+        best = ""
         while len(self.stages) < MOST_STAGES:
-            seen, self._task, self._examples = self._seen(program, rules)
-            program = seen.program
+            seen = self._seen(program, rules)
             remedies = [one for one in suggested(seen) if one.code not in used]
             general = not remedies
-            if general and (rules or not base):
+            if general and (rules or not base or best.startswith(RATES)):
                 remedies = [one for one in universal(seen) if one.code not in used]
             if not remedies:
                 return
@@ -203,25 +208,27 @@ class Trial:
         spent = monotonic() - self._began
         return (done >= LEAST and spent > self._seconds / FIRST) or spent > self._seconds / 4
 
-    def _seen(self, program: Program, rules: Sequence[str]) -> tuple[Seen, Task, float]:
-        """Look at a program; also its task, and the number of examples that judge."""
-        model, optimizers = program.make()
-        batches = _some(program.batches())
-        batch = tuple(moved(one, device_of(model)) for one in batches[0])
+    def _judged_by(self, program: Program, rules: Sequence[str]) -> tuple[Task, float]:
+        """Return the task of a program, and the number of examples that judge."""
+        model, _ = program.make()
+        batches = _some(program.held())
         with torch.no_grad():
-            outputs = outputs_of(model, batch[0])
+            outputs = outputs_of(model, moved(batches[0][0], device_of(model)))
         targets = torch.cat([own for _, own in batches]).cpu()
         task = task_of(outputs, targets, "classes_as_numbers" in rules)
-        if "imbalance" in rules:
-            task = replace(task, balanced=True)
-        judging = torch.cat([own for _, own in _some(program.held())]).cpu()
-        singly = "softmax_over_batch" in rules
-        seen = Seen(
-            replace(program, singly=program.singly or singly),
-            *(model, optimizers, batch, outputs, batches, targets),
-            *(end_of(model, batch[0]), task, rules),
-        )
-        return seen, task, examples(judging, task)
+        task = replace(task, balanced="imbalance" in rules)
+        return task, examples(targets, task)
+
+    def _seen(self, program: Program, rules: Sequence[str]) -> Seen:
+        model, optimizers = program.make()
+        batches = _some(program.batches())
+        inputs, targets = (moved(one, device_of(model)) for one in batches[0])
+        with torch.no_grad():
+            outputs = outputs_of(model, inputs)
+        every = torch.cat([own for _, own in batches]).cpu()
+        end = end_of(model, inputs)
+        about = (model, optimizers, (inputs, targets), outputs, batches, every, end)
+        return Seen(program, *about, self._task, rules)
 
     def _try(self, stage: Stage) -> None:
         programs = {"": stage.program}
@@ -262,18 +269,22 @@ class Trial:
             )
 
     def _promising(self, stage: Stage, codes: Sequence[str]) -> list[str]:
-        """Return the remedies whose mean is better than that of the base."""
-        found: Mapping[str, float] = means(stage.scores, self._task)
-        return [code for code in codes if code in found and found[code] < found[""]]
+        """Return the remedies whose mean of a measure is better than that of the base."""
+        found = means(stage.scores, self._task)
+        return [
+            code
+            for code in codes
+            if code in found and any(map(lt, found[code], found[""]))  # NaN is less than nothing
+        ]
 
     def _is_perfect(self, stage: Stage, best: str) -> bool:
-        return means(stage.scores, self._task)[best] <= PERFECT
+        return means(stage.scores, self._task)[best][0] <= PERFECT
 
 
 def together(base: Sequence[str], best: str) -> list[str]:
     """Add a remedy to others; of several rates the last one counts."""
-    rate = "lr="
-    return [*(one for one in base if not one.startswith(rate) or not best.startswith(rate)), best]
+    rates = best.startswith(RATES)
+    return [*(one for one in base if not (rates and one.startswith(RATES))), best]
 
 
 def _some(batches: Iterable[Batch]) -> list[Batch]:
