@@ -20,6 +20,7 @@ ROUNDING = 0.01
 """Examples that rounding of a mean accuracy may cost."""
 IN_VAIN, SO_FAR = "tried, does not help", "does not help so far"
 """Judgement after all updates of the run, and after a part of them."""
+NO_BETTER = "hardly better than a constant prediction"
 HARDLY, WORSE = "tried, hardly helps", "tried, makes it worse"
 BySeed = Mapping[Any, float]
 """Keys are seeds, or what stands for them."""

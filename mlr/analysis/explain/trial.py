@@ -15,6 +15,7 @@ from math import isfinite, nan
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.gain import (
     IN_VAIN,
+    NO_BETTER,
     SO_FAR,
     corrected,
     gains,
@@ -153,7 +154,7 @@ def _judged(
         return TriedRemedy(*numbers, False, f"{in_vain}: {_lost(runs)}")
     if standing(control, tag).behind and not is_worse(found, p):
         helps = not sum(Facts(run).unlearned for run in runs) > len(runs) / 2
-        text = "helps" if helps else f"{in_vain}: hardly better than a constant prediction"
+        text = "helps" if helps else f"{in_vain}: {NO_BETTER}"
         return TriedRemedy(*numbers, helps, text)
     before, after = (_spread(each, tag)[0] for each in (control, runs))
     share = is_higher_better(tag)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import nan
 
-from mlr.analysis.explain.gain import SO_FAR, corrected, gains, is_much, is_worse, verdict
+from mlr.analysis.explain.facts import HARDLY_BETTER
+from mlr.analysis.explain.gain import (
+    NO_BETTER,
+    SO_FAR,
+    corrected,
+    gains,
+    is_much,
+    is_worse,
+    verdict,
+)
 from mlr.analysis.explain.trial import Judgement, TriedRemedy
 from mlr.analysis.ranking import mean_and_std
 from mlr.app.program_remedies.score import NUMBERS, UNKNOWN, Score, Task
@@ -15,7 +25,12 @@ Scores = Mapping[str, Mapping[int, Score]]
 
 
 def judge(
-    scores: Scores, refused: Mapping[str, str], task: Task, split: str, examples: float
+    scores: Scores,
+    refused: Mapping[str, str],
+    task: Task,
+    split: str,
+    examples: float,
+    constant: Score,
 ) -> Judgement:
     """Judge remedies: by accuracy or explained variance, and by cross-entropy where those agree.
 
@@ -25,6 +40,7 @@ def judge(
         task: of the program.
         split: train or val.
         examples: by which an accuracy is judged.
+        constant: score of the best constant, than which a remedy must be better.
     """
     tag, read, share = _measure(task, split)
     values = {code: _by_seed(found, read) for code, found in scores.items()}
@@ -34,6 +50,7 @@ def judge(
     entropy_before = entropy.pop("")
     entropy_p = corrected(entropy_before, entropy, False) if share else {}
     remedies, cost = [], means(scores, task)
+    least = means({"": {0: constant}}, task)[""]
     for code, after in values.items():
         if code in refused or not after:
             continue
@@ -51,6 +68,8 @@ def judge(
                 was = _mean(entropy_before)
                 text = f"{text}, from {was:.3g}"
                 one = TriedRemedy(code, f"cross-entropy/{split}", *spread, helps, text, own_p)
+        if one.helps and not _learns(cost[code], least):
+            one = replace(one, helps=False, text=f"{SO_FAR}: {NO_BETTER}")
         remedies.append(one)
     best = _best([one for one in remedies if one.helps], cost, examples if share else 0)
     remedies += [
@@ -58,6 +77,11 @@ def judge(
         for code, reason in refused.items()
     ]
     return Judgement(tag, *_spread(before, task), "", remedies, best)
+
+
+def _learns(cost: tuple[float, float], constant: tuple[float, float]) -> bool:
+    """Return True if a measure is better than that of a constant."""
+    return any(own < HARDLY_BETTER * other for own, other in zip(cost, constant, strict=True))
 
 
 def _best(

@@ -32,7 +32,15 @@ from mlr.app.program_remedies.program import (
     outputs_of,
     train,
 )
-from mlr.app.program_remedies.score import LARGEST, MOST, Score, Task, examples, score, task_of
+from mlr.app.program_remedies.score import (
+    LARGEST,
+    MOST,
+    Score,
+    constant,
+    examples,
+    score,
+    task_of,
+)
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.diagnosis.findings import Diagnosis
@@ -139,7 +147,7 @@ class Trial:
         base: list[str] = []
         used: set[str] = set()
         known: dict[int, Score] = {}
-        self._task, self._examples = self._judged_by(program, rules)
+        self._judged_by(program, rules)
         program = replace(program, singly="softmax_over_batch" in rules)
         best = ""
         while len(self.stages) < MOST_STAGES:
@@ -208,16 +216,17 @@ class Trial:
         spent = monotonic() - self._began
         return (done >= LEAST and spent > self._seconds / FIRST) or spent > self._seconds / 4
 
-    def _judged_by(self, program: Program, rules: Sequence[str]) -> tuple[Task, float]:
-        """Return the task of a program, and the number of examples that judge."""
+    def _judged_by(self, program: Program, rules: Sequence[str]) -> None:
+        """Note the task of a program, the number of examples that judge, and a constant's score."""
         model, _ = program.make()
         batches = _some(program.held())
         with torch.no_grad():
             outputs = outputs_of(model, moved(batches[0][0], device_of(model)))
         targets = torch.cat([own for _, own in batches]).cpu()
         task = task_of(outputs, targets, "classes_as_numbers" in rules)
-        task = replace(task, balanced="imbalance" in rules)
-        return task, examples(targets, task)
+        self._task = replace(task, balanced="imbalance" in rules)
+        self._examples = examples(targets, self._task)
+        self._constant = constant(targets, self._task)
 
     def _seen(self, program: Program, rules: Sequence[str]) -> Seen:
         model, optimizers = program.make()
@@ -264,9 +273,8 @@ class Trial:
 
     def _judge(self, stage: Stage) -> None:
         if stage.scores.get(""):
-            stage.judgement = judge(
-                stage.scores, stage.refused, self._task, self._split, self._examples
-            )
+            about = (self._task, self._split, self._examples, self._constant)
+            stage.judgement = judge(stage.scores, stage.refused, *about)
 
     def _promising(self, stage: Stage, codes: Sequence[str]) -> list[str]:
         """Return the remedies whose mean of a measure is better than that of the base."""

@@ -19,8 +19,11 @@ def scores(right=(), nats=(), rest=(), loss=()):
     return dict(enumerate(Score(*one) for one in zip(*full, strict=True)))
 
 
-def judged(base, task=CLASSES, refused=None, examples=100, **tried):
-    return judge({"": base, **tried}, refused or {}, Task(task), "val", examples)
+CONSTANT = Score(0.1, 1.0, 0.7, 1e30)
+
+
+def judged(base, task=CLASSES, refused=None, examples=100, constant=CONSTANT, **tried):
+    return judge({"": base, **tried}, refused or {}, Task(task), "val", examples, constant)
 
 
 def test_accuracy_decides_by_a_paired_test():
@@ -56,7 +59,7 @@ def test_the_explained_variance_is_judged_by_its_rest():
     assert found.best == "a"
     assert (found.mean, found.remedies[0].mean) == pytest.approx((0.4967, 0.8967), abs=1e-4)
     # one seed that exploded does not hide the gain of the others
-    exploded = judged(scores(rest=[0.5, 0.52, 1e9]), NUMBERS, a=scores(rest=[0.1, 0.1, 1e8]))
+    exploded = judged(scores(rest=[0.5, 0.52, 1e9]), NUMBERS, a=scores(rest=[0.1, 0.11, 0.1]))
     assert exploded.remedies[0].helps
 
 
@@ -99,3 +102,20 @@ def test_means_are_costs():
     found = means({"": scores(LOW, [0.6] * 5)}, Task(CLASSES))
     assert found[""] == pytest.approx((0.496, 0.6))
     assert means({"": scores(rest=[0.2])}, Task(NUMBERS))[""][0] == 0.2
+
+
+@pytest.mark.parametrize(("least", "helps"), [(0.90, True), (0.94, False)])
+def test_a_remedy_must_be_better_than_a_constant(least, helps):
+    """Of 0.062 errors, a tenth less than those of the best constant."""
+    found = judged(scores(LOW), constant=Score(least), a=scores(HIGH))
+    (one,) = found.remedies
+    assert (one.helps, bool(found.best)) == (helps, helps)
+    assert one.text.endswith("hardly better than a constant prediction") is not helps
+
+
+def test_a_constant_that_is_likelier_is_no_remedy():
+    base, other = scores(LOW[:4], [5, 5.1, 5, 5.2]), scores(LOW[:4], [0.69, 0.69, 0.68, 0.69])
+    found = judged(base, constant=Score(0.5, nats=0.693), a=other)
+    assert found.best == ""
+    found = judged(base, constant=Score(0.5, nats=0.9), a=other)
+    assert found.best == "a"
