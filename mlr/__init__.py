@@ -12,9 +12,9 @@ from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.analysis.check import check
-    from mlr.app.program_remedies.result import try_remedies
     from mlr.loop.probe import GradientProbe
     from mlr.objectives.objective import Objective
+    from mlr.remedies.result import try_remedies
 
 # the packages are found without help
 __getattr__ = lazy_exports(
@@ -23,7 +23,7 @@ __getattr__ = lazy_exports(
         "GradientProbe": "mlr.loop.probe",
         "Objective": "mlr.objectives.objective",
         "check": "mlr.analysis.check",
-        "try_remedies": "mlr.app.program_remedies.result",
+        "try_remedies": "mlr.remedies.result",
     },
 )
 

@@ -21,17 +21,6 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 import mlr
-from mlr.app.program_remedies.program import Program, Step, kept, pairs, train
-from mlr.app.program_remedies.result import TriedRemedies
-from mlr.app.program_remedies.score import (
-    CLASSES,
-    NUMBERS,
-    Task,
-    collect,
-    constant,
-    score,
-    task_of,
-)
 from mlr.benchmarks.programs.case import Faulty, unwatched
 from mlr.benchmarks.programs.corpus import FAULTY
 from mlr.benchmarks.programs.material import (
@@ -43,6 +32,17 @@ from mlr.benchmarks.programs.material import (
     rings,
 )
 from mlr.benchmarks.rows import BenchmarkRow
+from mlr.remedies.program import OwnProgram, Step, kept, pairs, train
+from mlr.remedies.result import TriedRemedies
+from mlr.remedies.score import (
+    CLASSES,
+    NUMBERS,
+    Task,
+    collect,
+    constant,
+    score,
+    task_of,
+)
 
 FRESH = range(100, 103)
 """Seeds of the judge, which no trial uses."""
@@ -61,7 +61,7 @@ class Handed:
     steps: int
     step: Step | None = None
 
-    def program(self, form: str, singly: bool) -> Program:
+    def program(self, form: str, singly: bool) -> OwnProgram:
         """Return it as a value."""
 
         def make() -> tuple[nn.Module, list[Optimizer]]:
@@ -71,11 +71,11 @@ class Handed:
         def batches() -> Any:
             return pairs(self.loader)
 
-        return Program(make, self.loss, batches, batches, self.step, form, singly)
+        return OwnProgram(make, self.loss, batches, batches, self.step, form, singly)
 
 
 class _Taken(BaseException):
-    """What a program gives to `fit`."""
+    """Parts that a program gives to `fit`."""
 
     def __init__(self, *parts: Any) -> None:
         self.parts = parts
@@ -332,7 +332,7 @@ def try_program(case: Faulty, hand: Callable[[bool], Handed], faulty: bool) -> T
     return TriedProgram(case, found, faulty, *scores)
 
 
-def judged(program: Program, steps: int) -> tuple[float, float]:
+def judged(program: OwnProgram, steps: int) -> tuple[float, float]:
     """Return the mean over fresh seeds of accuracy or R², and of the share of the entropy known.
 
     The accuracy is the mean over classes.

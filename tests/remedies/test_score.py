@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score
 from torch import nn
 
-from mlr.app.program_remedies.program import Program
-from mlr.app.program_remedies.score import (
+from mlr.remedies.program import OwnProgram
+from mlr.remedies.score import (
     CLASSES,
     LABELS,
     NUMBERS,
@@ -98,6 +98,7 @@ def test_numbers_have_the_rest_of_r2():
     assert 1 - found.rest == pytest.approx(r2_score(t, ONE))
     scaled = measured(300 * ONE + 7, 300 * t + 7, Task(NUMBERS), "mse")
     assert scaled.rest == pytest.approx(found.rest)
+    assert measured(1e9 * ONE, t, Task(NUMBERS), "mse").rest == 1  # no worse than a constant
     within = measured(ONE, ONE.sigmoid(), Task(NUMBERS), "bce_logits")
     assert within.rest == pytest.approx(0, abs=1e-12)
 
@@ -150,15 +151,15 @@ def test_the_model_is_judged_in_eval_mode_one_by_one_if_need_be():
             self.sizes.append(len(x))
             return x
 
-    program = Program(None, nn.MSELoss(), None, lambda: [(ONE[:4], ONE[:4])], None, "mse")
+    program = OwnProgram(None, nn.MSELoss(), None, lambda: [(ONE[:4], ONE[:4])], None, "mse")
     model = Model()
     assert score(program, model, Task(NUMBERS)).rest == 0
-    singly = Program(None, None, None, program.held, None, "mse", singly=True)
+    singly = OwnProgram(None, None, None, program.held, None, "mse", singly=True)
     assert score(singly, model, Task(NUMBERS)).rest == 0
     assert model.sizes == [4, 1, 1, 1, 1]
 
 
 def test_of_an_unknown_task_the_own_loss_counts():
-    program = Program(None, lambda z, t: z.sum(), None, lambda: [(ONE[:1], T)] * 2, None)
+    program = OwnProgram(None, lambda z, t: z.sum(), None, lambda: [(ONE[:1], T)] * 2, None)
     found = score(program, nn.Identity(), Task(UNKNOWN))
     assert found.loss == pytest.approx(float(ONE[0, 0]))

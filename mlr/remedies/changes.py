@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from mlr.app.program_remedies.ends import WithoutEnd
-from mlr.app.program_remedies.program import (
+from mlr.core.checks import InputError
+from mlr.loop.evidence import graph
+from mlr.remedies.ends import WithoutEnd
+from mlr.remedies.program import (
     Batch,
     Loss,
+    OwnProgram,
     Parts,
-    Program,
     device_of,
     moved,
     outputs_of,
 )
-from mlr.core.checks import InputError
-from mlr.loop.evidence import graph
 
 LARGEST = 1 << 28
 """Numbers of all inputs that are shuffled in memory."""
@@ -36,13 +36,13 @@ class Remedy:
     """A change of a program, and the line of code that makes it."""
 
     code: str
-    apply: Callable[[Program], Program]
+    apply: Callable[[OwnProgram], OwnProgram]
 
 
 def _of_parts(code: str, change: Callable[[nn.Module, list[Optimizer]], Parts]) -> Remedy:
     """Make a remedy that changes a fresh model or its optimizers."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         return replace(program, make=lambda: change(*program.make()))
 
     return Remedy(code, apply)
@@ -74,7 +74,7 @@ def _of_groups(code: str, change: Callable[[dict[str, Any]], object]) -> Remedy:
 def _of_batches(code: str, change: Callable[[Batch], Batch]) -> Remedy:
     """Make a remedy that changes each batch, also those that judge."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         return replace(
             program,
             batches=lambda: map(change, program.batches()),
@@ -118,7 +118,7 @@ def optimizer(cls: type[Optimizer], lr: float) -> Remedy:
 def all_parameters() -> Remedy:
     """Give the optimizer every parameter that takes part in the loss, and unfreeze the model's."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         def make() -> Parts:
             model, optimizers = program.make()
             model.requires_grad_(True)
@@ -163,7 +163,7 @@ def in_train_mode() -> Remedy:
 def plain_loop() -> Remedy:
     """Make each update as it should be made."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         return replace(program, step=None)
 
     return Remedy(
@@ -259,7 +259,7 @@ def wide_head(classes: int) -> Remedy:
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(outputs, targets.flatten())
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         wide = _of_parts("", change).apply(program)
         numbered = _of_batches("", lambda pair: (pair[0], pair[1].flatten().long())).apply(wide)
         return replace(numbered, loss=loss, form="ce")
@@ -274,7 +274,7 @@ def without_end(end: str, form: str | None = None) -> Remedy:
     def change(model: nn.Module, optimizers: list[Optimizer]) -> Parts:
         return WithoutEnd(model), optimizers
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         bare = _of_parts("", change).apply(program)
         return replace(bare, form=program.form if form is None else form, singly=False)
 
@@ -284,7 +284,7 @@ def without_end(end: str, form: str | None = None) -> Remedy:
 def loss(code: str, function: Loss, form: str) -> Remedy:
     """Take another loss."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         return replace(program, loss=function, form=form)
 
     return Remedy(f"loss = {code}", apply)
@@ -293,7 +293,7 @@ def loss(code: str, function: Loss, form: str) -> Remedy:
 def with_shape() -> Remedy:
     """Give the loss targets of the shape of the outputs."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         def same(outputs: Tensor, targets: Tensor) -> Tensor:
             return program.loss(outputs, targets.view_as(outputs))
 
@@ -306,7 +306,7 @@ def with_shape() -> Remedy:
 def negated() -> Remedy:
     """Take the loss with the other sign."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         return replace(program, loss=lambda outputs, targets: -program.loss(outputs, targets))
 
     return Remedy("loss = -loss", apply)
@@ -326,7 +326,7 @@ def minimising() -> Remedy:
 def both(code: str, *remedies: Remedy) -> Remedy:
     """Put remedies together, the first one first."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         for one in remedies:
             program = one.apply(program)
         return program
@@ -360,7 +360,7 @@ def scaled_targets(code: str, shift: Tensor | float, factor: Tensor | float) -> 
 def shuffled() -> Remedy:
     """Draw the examples of each epoch in a new order."""
 
-    def apply(program: Program) -> Program:
+    def apply(program: OwnProgram) -> OwnProgram:
         found: list[tuple[Tensor, Tensor]] = []
 
         def batches() -> Iterator[Batch]:
@@ -376,7 +376,7 @@ def shuffled() -> Remedy:
     return Remedy("DataLoader(dataset, batch_size=…, shuffle=True)", apply)
 
 
-def _whole(program: Program) -> Iterator[Batch]:
+def _whole(program: OwnProgram) -> Iterator[Batch]:
     """Yield the batches of an epoch.
 
     Raises:

@@ -18,7 +18,7 @@ from mlr.analysis.explain.gain import (
 )
 from mlr.analysis.explain.trial import Judgement, TriedRemedy
 from mlr.analysis.ranking import mean_and_std
-from mlr.app.program_remedies.score import NUMBERS, UNKNOWN, Score, Task
+from mlr.remedies.score import NUMBERS, UNKNOWN, Score, Task
 
 Scores = Mapping[str, Mapping[int, Score]]
 """By remedy, that of the base under the empty text, and by seed."""
@@ -31,6 +31,7 @@ def judge(
     split: str,
     examples: float,
     constant: Score,
+    general: bool = False,
 ) -> Judgement:
     """Judge remedies: by accuracy or explained variance, and by cross-entropy where those agree.
 
@@ -41,6 +42,8 @@ def judge(
         split: train or val.
         examples: by which an accuracy is judged.
         constant: score of the best constant, than which a remedy must be better.
+        general: True for remedies that no finding suggests, of which a lower cross-entropy alone
+            is no gain: a larger rate has it in most programs.
     """
     tag, read, share = _measure(task, split)
     values = {code: _by_seed(found, read) for code, found in scores.items()}
@@ -48,7 +51,8 @@ def judge(
     p = corrected(before, values, share)
     entropy = {code: _by_seed(found, lambda one: one.nats) for code, found in scores.items()}
     entropy_before = entropy.pop("")
-    entropy_p = corrected(entropy_before, entropy, False) if share else {}
+    falls_back = share and not general
+    entropy_p = corrected(entropy_before, entropy, False) if falls_back else {}
     remedies, cost = [], means(scores, task)
     least = means({"": {0: constant}}, task)[""]
     for code, after in values.items():
@@ -59,7 +63,7 @@ def judge(
             found, p[code], is_much(_mean(before), _mean(after), share, examples), SO_FAR
         )
         one = TriedRemedy(code, tag, *_spread(after, task), helps, text, _known(p[code]))
-        if share and not helps and not is_worse(found, p[code]) and entropy[code]:
+        if falls_back and not helps and not is_worse(found, p[code]) and entropy[code]:
             other, own_p = entropy[code], entropy_p[code]
             much = is_much(_mean(entropy_before), _mean(other), False, examples)
             helps, text = verdict(gains(entropy_before, other, False), own_p, much, SO_FAR)

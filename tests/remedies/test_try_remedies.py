@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import mlr
-from mlr.app.program_remedies import trial as trials
 from mlr.core.checks import InputError
+from mlr.remedies import trial as trials
 
 generator = torch.Generator().manual_seed(0)
 X = torch.randn(96, 2, generator=generator)
@@ -106,7 +106,7 @@ def test_numbers_are_judged_by_the_explained_variance():
     )
     judgement = found.stages[0].judgement
     assert judgement.tag == "explained variance/train"
-    assert judgement.mean < 0
+    assert judgement.mean == 0  # no better than a constant
     (best,) = [one for one in found.remedies if one.remedy == found.best[-1]]
     assert best.mean > 0.9
 
@@ -185,7 +185,7 @@ def test_ctrl_c_gives_what_is_known(monkeypatch):
 def test_the_time_ends_it(monkeypatch):
     ticks = iter(range(10**6))
     monkeypatch.setattr(trials, "monotonic", lambda: next(ticks))
-    monkeypatch.setattr("mlr.app.program_remedies.program.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("mlr.remedies.program.monotonic", lambda: next(ticks))
     found = tried(steps=4, seconds=30)
     assert found.ended == "stopped after 30 seconds"
     assert len(found.stages) == 1

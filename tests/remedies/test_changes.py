@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mlr.app.program_remedies import changes
-from mlr.app.program_remedies.program import Program
+from mlr.remedies import changes
+from mlr.remedies.program import OwnProgram
 
 generator = torch.Generator().manual_seed(0)
 X = 5 + 3 * torch.randn(30, 2, generator=generator)
@@ -34,7 +34,7 @@ def program(make=model, optimizer=SGD, **more):
         made = make()
         return made, [optimizer(made.parameters())]
 
-    return replace(Program(parts, F.cross_entropy, lambda: BATCHES, lambda: BATCHES), **more)
+    return replace(OwnProgram(parts, F.cross_entropy, lambda: BATCHES, lambda: BATCHES), **more)
 
 
 def parts(remedy, **more):

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from mlr.analysis.explain.gain import FEWEST_EXAMPLES
-from mlr.app.program_remedies import trial
+from mlr.remedies import trial
 
-PAGE = Path(__file__).parents[3] / "mlr" / "docs" / "program_faults.md"
+PAGE = Path(__file__).parents[2] / "mlr" / "docs" / "program_faults.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 

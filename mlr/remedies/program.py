@@ -33,7 +33,7 @@ class TimeOver(Exception):  # noqa: N818  as KeyboardInterrupt, no error
 
 
 @dataclass(frozen=True)
-class Program:
+class OwnProgram:
     """A training program.
 
     make: gives a fresh model and its optimizers.
@@ -61,7 +61,7 @@ def outputs_of(model: nn.Module, inputs: Any) -> Tensor:
 
 
 def train(
-    program: Program,
+    program: OwnProgram,
     seed: int,
     steps: int,
     end: float,

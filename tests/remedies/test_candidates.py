@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from mlr.analysis.explain.diagnose import PROGRAM_RULES
-from mlr.app.program_remedies import candidates
-from mlr.app.program_remedies.candidates import Seen, suggested, universal
-from mlr.app.program_remedies.ends import end_of
-from mlr.app.program_remedies.program import Program
-from mlr.app.program_remedies.score import UNKNOWN, Task, task_of
+from mlr.remedies import candidates
+from mlr.remedies.candidates import ProgramSeen, suggested, universal
+from mlr.remedies.ends import end_of
+from mlr.remedies.program import OwnProgram
+from mlr.remedies.score import UNKNOWN, Task, task_of
 
 X = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
 T3, T2, N = torch.arange(40) % 3, (torch.arange(40) % 2).float()[:, None], X[:, :1]
@@ -25,8 +25,8 @@ def seen(*rules, end=None, targets=T3, outputs=3, form="", inputs=X, task=None, 
     optimizer = more.pop("optimizer", torch.optim.SGD(model.parameters(), lr=0.1))
     batch, z = (inputs, targets), model(X).detach()
     task = task or task_of(z, targets, "classes_as_numbers" in rules)
-    program = Program(lambda: (model, [optimizer]), F.mse_loss, None, None, form=form, **more)
-    return Seen(
+    program = OwnProgram(lambda: (model, [optimizer]), F.mse_loss, None, None, form=form, **more)
+    return ProgramSeen(
         program, model, [optimizer], batch, z, [batch], targets, end_of(model, X), task, rules
     )
 
@@ -107,7 +107,7 @@ def test_targets_are_scaled_into_the_range_of_the_output():
     about = {"end": nn.Tanh(), "targets": 100 * N.abs(), "outputs": 1, "form": "mse"}
     scaled = suggested(seen("output_out_of_range", **about))[1]
     batch = (X, about["targets"])
-    program = Program(None, None, lambda: [batch], lambda: [batch])
+    program = OwnProgram(None, None, lambda: [batch], lambda: [batch])
     ((_, targets),) = scaled.apply(program).batches()
     assert (float(targets.min()), float(targets.max())) == pytest.approx((-1, 1))
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mlr.app.program_remedies.ends import WithoutEnd, end_of
 from mlr.core.checks import InputError
+from mlr.remedies.ends import WithoutEnd, end_of
 
 X = torch.randn(5, 4)
 LAYER = nn.Linear(4, 3)

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, Optimizer
 
 from mlr.analysis.explain.diagnose import PROGRAM_RULES
-from mlr.app.program_remedies import changes
-from mlr.app.program_remedies.changes import Remedy
-from mlr.app.program_remedies.program import Batch, Program
-from mlr.app.program_remedies.score import CLASSES, LABELS, NUMBERS, UNKNOWN, Task
 from mlr.diagnosis import loop_order, output_loss
 from mlr.loop.evidence.mode import reads_mode
+from mlr.remedies import changes
+from mlr.remedies.changes import Remedy
+from mlr.remedies.program import Batch, OwnProgram
+from mlr.remedies.score import CLASSES, LABELS, NUMBERS, UNKNOWN, Task
 
 MOST = 12
 """Remedies that are tried at once."""
@@ -54,7 +54,7 @@ RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProgramSeen:
     """A program as it was seen.
 
     program: itself.
@@ -67,7 +67,7 @@ class Seen:
     rules: that found something, the most important first.
     """
 
-    program: Program
+    program: OwnProgram
     model: nn.Module
     optimizers: Sequence[Optimizer]
     batch: Batch
@@ -79,12 +79,12 @@ class Seen:
     rules: Sequence[str]
 
 
-def suggested(seen: Seen) -> list[Remedy]:
+def suggested(seen: ProgramSeen) -> list[Remedy]:
     """List the remedies that the findings suggest, those of the first finding first."""
     return _distinct(one for rule in seen.rules for one in _of_rule(rule, seen))
 
 
-def universal(seen: Seen) -> list[Remedy]:
+def universal(seen: ProgramSeen) -> list[Remedy]:
     """List the remedies that are worth a trial in any program."""
     return _distinct(_universal(seen))
 
@@ -96,7 +96,7 @@ def _distinct(remedies: Iterable[Remedy]) -> list[Remedy]:
     return list(found.values())[:MOST]
 
 
-def _universal(seen: Seen) -> Iterator[Remedy]:
+def _universal(seen: ProgramSeen) -> Iterator[Remedy]:
     if seen.program.step is not None:
         yield changes.plain_loop()
     if reads_mode(seen.model) and not seen.model.training:
@@ -114,7 +114,7 @@ def _universal(seen: Seen) -> Iterator[Remedy]:
         yield changes.standardised_inputs(*scale[:2])
 
 
-def _of_rule(rule: str, seen: Seen) -> Iterator[Remedy]:
+def _of_rule(rule: str, seen: ProgramSeen) -> Iterator[Remedy]:
     known = seen.task.kind != UNKNOWN
     if seen.program.step is not None and _is_of(rule, loop_order):
         yield changes.plain_loop()
@@ -158,7 +158,7 @@ def _is_of(rule: str, module: ModuleType) -> bool:
     return rule in PROGRAM_RULES and PROGRAM_RULES[rule].__module__ == module.__name__
 
 
-def _of_targets(rule: str, seen: Seen) -> Iterator[Remedy]:
+def _of_targets(rule: str, seen: ProgramSeen) -> Iterator[Remedy]:
     if rule == "targets_unscaled" and seen.task.kind == NUMBERS:
         t = seen.targets.double()
         std = t.std(0)
@@ -174,7 +174,7 @@ def _of_targets(rule: str, seen: Seen) -> Iterator[Remedy]:
         yield changes.positive_weight(float(seen.targets.double().mean()))
 
 
-def _of_output(rule: str, seen: Seen) -> Iterator[Remedy]:
+def _of_output(rule: str, seen: ProgramSeen) -> Iterator[Remedy]:
     """Yield remedies of outputs that do not fit the loss."""
     end, form = seen.end, seen.program.form
     low, high = float(seen.targets.double().min()), float(seen.targets.double().max())
@@ -206,7 +206,7 @@ def _of_output(rule: str, seen: Seen) -> Iterator[Remedy]:
     yield from _matching(seen)
 
 
-def _matching(seen: Seen) -> Iterator[Remedy]:
+def _matching(seen: ProgramSeen) -> Iterator[Remedy]:
     """Yield the loss that matches the targets, on the outputs of the last layer."""
     end = seen.end
     kind = seen.task.kind
@@ -249,7 +249,7 @@ def _mse(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs, targets.to(outputs).view_as(outputs))
 
 
-def _inputs(seen: Seen) -> tuple[Tensor, Tensor, float] | None:
+def _inputs(seen: ProgramSeen) -> tuple[Tensor, Tensor, float] | None:
     """Compute mean and standard deviation of the columns or channels, and the size of all.
 
     None if the inputs are no numbers.

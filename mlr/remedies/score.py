@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlr.app.program_remedies.program import Batch, Program, device_of, moved, outputs_of
 from mlr.loop.evidence.recomputed import FUNCTIONS, by_class
+from mlr.remedies.program import Batch, OwnProgram, device_of, moved, outputs_of
 
 CLASSES, LABELS, NUMBERS, UNKNOWN = "classes", "labels", "numbers", "unknown"
 MOST, LARGEST = 5000, 1 << 24
@@ -44,7 +44,7 @@ class Score:
     """Score of one trained model; a number is NaN where it is not defined.
 
     right: accuracy; of an unknown task NaN.
-    rest: share of the variance that is not explained.
+    rest: share of the variance that is not explained, 1 if the best constant explains more.
     nats: cross-entropy of the probabilities that the loss takes the outputs for.
     loss: the program's own.
     """
@@ -91,7 +91,7 @@ def _is_distribution(values: Tensor) -> bool:
 
 
 @torch.no_grad()
-def score(program: Program, model: nn.Module, task: Task) -> Score:
+def score(program: OwnProgram, model: nn.Module, task: Task) -> Score:
     """Measure a trained model on the batches that judge, in eval mode."""
     model.eval()
     device, outputs, targets, losses = device_of(model), list[Tensor](), list[Tensor](), []
@@ -133,7 +133,8 @@ def measured(outputs: Tensor, targets: Tensor, task: Task, form: str) -> Score:
     y = _predicted(given, form) if "bce" in form else given
     t = targets.double()
     rest = float((y - t).square().mean() / (t - t.mean(0)).square().mean())
-    return Score(rest=rest) if isfinite(rest) else constant(targets, task)
+    # one seed that explodes would hide the gain of all others
+    return Score(rest=min(rest, 1.0)) if isfinite(rest) else constant(targets, task)
 
 
 def _split(form: str) -> tuple[str, str]:

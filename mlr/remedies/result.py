@@ -11,10 +11,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mlr.analysis.explain.trial import AS_IT_IS, Judgement, TriedRemedy, listed, report
-from mlr.app.program_remedies.program import Loss, Parts, Program, Step, kept, pairs
-from mlr.app.program_remedies.trial import Stage, Trial, together
 from mlr.core.checks import InputError, whole
 from mlr.diagnosis.findings import Diagnosis
+from mlr.remedies.program import Loss, OwnProgram, Parts, Step, kept, pairs
+from mlr.remedies.trial import Stage, Trial, together
 
 NONE = "none of {} helps"
 NOTHING = "no training came to its end"
@@ -55,7 +55,7 @@ class TriedRemedies:
     stages: Sequence[TriedStage]
     best: Sequence[str]
     ended: str
-    program: Program
+    program: OwnProgram
     unseen: str = ""
 
     @property
@@ -178,13 +178,13 @@ def try_remedies(
     with kept(loader, validation):
         _check_loaders(loader=loader, validation=judging)
         _check_factory(make)
-        program = Program(make, loss, lambda: pairs(loader), lambda: pairs(judging), step)
+        program = OwnProgram(make, loss, lambda: pairs(loader), lambda: pairs(judging), step)
         trial = Trial(program, seconds, steps, validation is not None)
         trial.run()
     return _result(trial, program)
 
 
-def _result(trial: Trial, program: Program) -> TriedRemedies:
+def _result(trial: Trial, program: OwnProgram) -> TriedRemedies:
     done = [one for one in trial.stages if one.judgement is not None]
     stages = [_tried(one) for one in done]
     best: list[str] = []

@@ -18,13 +18,20 @@ from torch.optim import Optimizer
 
 from mlr.analysis.explain.diagnose import every_diagnosis
 from mlr.analysis.explain.trial import Judgement
-from mlr.app.program_remedies.candidates import Seen, suggested, universal
-from mlr.app.program_remedies.changes import Remedy
-from mlr.app.program_remedies.ends import end_of
-from mlr.app.program_remedies.judging import judge, means
-from mlr.app.program_remedies.program import (
+from mlr.core import console
+from mlr.core.checks import InputError
+from mlr.diagnosis.findings import Diagnosis
+from mlr.diagnosis.program import WatchedProgram
+from mlr.loop.probe import GradientProbe
+from mlr.records.evidence import Evidence
+from mlr.records.reading import read_runs
+from mlr.remedies.candidates import ProgramSeen, suggested, universal
+from mlr.remedies.changes import Remedy
+from mlr.remedies.ends import end_of
+from mlr.remedies.judging import judge, means
+from mlr.remedies.program import (
     Batch,
-    Program,
+    OwnProgram,
     TimeOver,
     Watch,
     device_of,
@@ -32,7 +39,7 @@ from mlr.app.program_remedies.program import (
     outputs_of,
     train,
 )
-from mlr.app.program_remedies.score import (
+from mlr.remedies.score import (
     LARGEST,
     MOST,
     Score,
@@ -41,13 +48,6 @@ from mlr.app.program_remedies.score import (
     score,
     task_of,
 )
-from mlr.core import console
-from mlr.core.checks import InputError
-from mlr.diagnosis.findings import Diagnosis
-from mlr.diagnosis.program import WatchedProgram
-from mlr.loop.probe import GradientProbe
-from mlr.records.evidence import Evidence
-from mlr.records.reading import read_runs
 
 STEPS, LEAST = 500, 50
 """Updates of each training, and the fewest of a slow program."""
@@ -88,15 +88,17 @@ class Stage:
     program: with those.
     remedies: that are tried.
     steps: of each training.
+    general: True if no finding suggests them.
     scores: by remedy, that of the base under the empty text, and seed.
     refused: reasons by remedies that cannot be trained.
     judgement: on what is known.
     """
 
     base: Sequence[str]
-    program: Program
+    program: OwnProgram
     remedies: Sequence[Remedy]
     steps: int
+    general: bool
     scores: dict[str, dict[int, Score]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     judgement: Judgement | None = None
@@ -118,7 +120,7 @@ class Trial:
     """
 
     def __init__(
-        self, program: Program, seconds: float, steps: int | None, validated: bool
+        self, program: OwnProgram, seconds: float, steps: int | None, validated: bool
     ) -> None:
         self._program, self._seconds, self._steps = program, seconds, steps
         self._split = "val" if validated else "train"
@@ -158,7 +160,7 @@ class Trial:
                 remedies = [one for one in universal(seen) if one.code not in used]
             if not remedies:
                 return
-            stage = Stage(list(base), program, remedies, first.steps, {"": known})
+            stage = Stage(list(base), program, remedies, first.steps, general, {"": known})
             self.stages.append(stage)
             self._try(stage)
             used |= {one.code for one in remedies}
@@ -178,7 +180,7 @@ class Trial:
                 known, rules = dict(stage.scores[""]), []
 
     def _watched(
-        self, program: Program, steps: int, enough: Callable[[int], bool] = lambda done: False
+        self, program: OwnProgram, steps: int, enough: Callable[[int], bool] = lambda done: False
     ) -> Watched:
         with TemporaryDirectory(prefix="mlr-try-", ignore_cleanup_errors=True) as place:
             probes: list[GradientProbe] = []
@@ -216,7 +218,7 @@ class Trial:
         spent = monotonic() - self._began
         return (done >= LEAST and spent > self._seconds / FIRST) or spent > self._seconds / 4
 
-    def _judged_by(self, program: Program, rules: Sequence[str]) -> None:
+    def _judged_by(self, program: OwnProgram, rules: Sequence[str]) -> None:
         """Note the task of a program, the number of examples that judge, and a constant's score."""
         model, _ = program.make()
         batches = _some(program.held())
@@ -228,7 +230,7 @@ class Trial:
         self._examples = examples(targets, self._task)
         self._constant = constant(targets, self._task)
 
-    def _seen(self, program: Program, rules: Sequence[str]) -> Seen:
+    def _seen(self, program: OwnProgram, rules: Sequence[str]) -> ProgramSeen:
         model, optimizers = program.make()
         batches = _some(program.batches())
         inputs, targets = (moved(one, device_of(model)) for one in batches[0])
@@ -237,7 +239,7 @@ class Trial:
         every = torch.cat([own for _, own in batches]).cpu()
         end = end_of(model, inputs)
         about = (model, optimizers, (inputs, targets), outputs, batches, every, end)
-        return Seen(program, *about, self._task, rules)
+        return ProgramSeen(program, *about, self._task, rules)
 
     def _try(self, stage: Stage) -> None:
         programs = {"": stage.program}
@@ -258,7 +260,7 @@ class Trial:
                     if alive == [""]:
                         return
 
-    def _train(self, stage: Stage, code: str, program: Program, seed: int) -> None:
+    def _train(self, stage: Stage, code: str, program: OwnProgram, seed: int) -> None:
         try:
             model, _ = train(program, seed, stage.steps, self._end)
             found = score(program, model, self._task)
@@ -273,7 +275,7 @@ class Trial:
 
     def _judge(self, stage: Stage) -> None:
         if stage.scores.get(""):
-            about = (self._task, self._split, self._examples, self._constant)
+            about = (self._task, self._split, self._examples, self._constant, stage.general)
             stage.judgement = judge(stage.scores, stage.refused, *about)
 
     def _promising(self, stage: Stage, codes: Sequence[str]) -> list[str]:
