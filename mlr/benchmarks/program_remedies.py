@@ -2,7 +2,7 @@
 
 The programs are those of `mlr.benchmarks.programs` that can be handed over as a factory: what they
 give to `fit`, and some whose loops are written here again. The judge trains the recommended form,
-the faulty one and the corrected one with seeds that no trial uses.
+the faulty one and the corrected one equally long, with seeds that no trial uses.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ FRESH = range(100, 103)
 """Seeds of the judge, which no trial uses."""
 BAND = 0.03
 """Largest distance of a cured program's score from the corrected one's."""
-SECONDS = 60
+STEPS, SECONDS = 200, 120
+"""Most updates of each training, and the time of each trial, which a sound machine does not need."""
 
 
 @dataclass(frozen=True)
@@ -313,19 +314,20 @@ class TriedProgram:
 def try_program(case: Faulty, hand: Callable[[bool], Handed], faulty: bool) -> TriedProgram:
     """Try the remedies of a program, and train with fresh seeds what was recommended."""
     given, sound = hand(faulty), hand(False)
+    steps = min(given.steps, STEPS)
     found = mlr.try_remedies(
         given.make,
         given.loss,
         given.loader,
         step=given.step,
-        steps=given.steps,
+        steps=steps,
         seconds=SECONDS,
     )
     form = found.stages[0].form if found.stages else ""
     singly = "softmax_over_batch" in case.faults
-    before = judged(given.program(form, singly and faulty), given.steps)
-    after = judged(found.program, given.steps) if found.best else before
-    healthy = judged(sound.program(form, False), sound.steps) if faulty else before
+    before = judged(given.program(form, singly and faulty), steps)
+    after = judged(found.program, steps) if found.best else before
+    healthy = judged(sound.program(form, False), steps) if faulty else before
     # a softmax that is in the way need not cost accuracy, and then the probabilities judge
     which = 0 if not faulty or before[0] < healthy[0] - BAND else 1
     scores = (before[which], after[which], healthy[which])
