@@ -104,7 +104,8 @@ class TriedRemedies:
         for line in self.best:
             parts.append(markup.named("write", markup.element("code", markup.text(line))))
         if not self.best:
-            parts.append(markup.paragraph(NONE.format(len(self.remedies))))
+            none = NONE.format(len(self.remedies)) if self.stages else NOTHING
+            parts.append(markup.paragraph(none))
         if self.ended:
             parts.append(markup.paragraph(f"{self.ended}; what was known by then"))
         return markup.display(*parts)
