@@ -84,9 +84,14 @@ def suggested(seen: ProgramSeen) -> list[Remedy]:
     return _distinct(one for rule in seen.rules for one in _of_rule(rule, seen))
 
 
-def universal(seen: ProgramSeen) -> list[Remedy]:
-    """List the remedies that are worth a trial in any program."""
-    return _distinct(_universal(seen))
+def universal(seen: ProgramSeen, near: bool = False) -> list[Remedy]:
+    """List the remedies that are worth a trial in any program.
+
+    Args:
+        seen: the program.
+        near: True if its rate has helped, of which others are near by.
+    """
+    return _distinct(_universal(seen, 3 if near else 10))
 
 
 def _distinct(remedies: Iterable[Remedy]) -> list[Remedy]:
@@ -96,14 +101,14 @@ def _distinct(remedies: Iterable[Remedy]) -> list[Remedy]:
     return list(found.values())[:MOST]
 
 
-def _universal(seen: ProgramSeen) -> Iterator[Remedy]:
+def _universal(seen: ProgramSeen, factor: float) -> Iterator[Remedy]:
     if seen.program.step is not None:
         yield changes.plain_loop()
     if reads_mode(seen.model) and not seen.model.training:
         yield changes.in_train_mode()
     first = seen.optimizers[0]
-    yield changes.rate(10, first)
-    yield changes.rate(0.1, first)
+    yield changes.rate(factor, first)
+    yield changes.rate(1 / factor, first)
     if "Adam" not in type(first).__name__:
         yield changes.optimizer(Adam, 1e-3)
     own = float(first.param_groups[0]["lr"])

@@ -160,15 +160,17 @@ class Trial:
             seen = self._seen(program, rules)
             remedies = [one for one in suggested(seen) if one.code not in used]
             general = not remedies
-            if general and (rules or not base or best.startswith(RATES)):
-                remedies = [one for one in universal(seen) if one.code not in used]
+            near = best.startswith(RATES)
+            if general and (rules or not base or near):
+                remedies = [one for one in universal(seen, near) if one.code not in used]
             if not remedies:
                 return
             stage = Stage(list(base), program, remedies, first.steps, general, {"": known})
             self.stages.append(stage)
             self._try(stage)
-            used |= {one.code for one in remedies}
             best = stage.judgement.best if stage.judgement is not None else ""
+            # on top of the best one, the others may still be needed for what is left
+            used |= {best} if best and not general else {one.code for one in remedies}
             if best:
                 if self._is_perfect(stage, best):
                     return

@@ -121,6 +121,8 @@ def test_some_are_worth_a_trial_in_any_program():
     codes = [one.code for one in universal(seen())]
     adam = "optimizer = torch.optim.Adam(model.parameters(), lr=0.001)"
     assert codes == ["lr=1", "lr=0.01", adam]
+    near = [one.code for one in universal(seen(), near=True)]
+    assert near == ["lr=0.3", "lr=0.0333", adam]
     scaled = "inputs = (inputs - mean) / std   # of the training examples"
     assert [one.code for one in universal(seen(inputs=300 * X))] == [*codes, scaled]
     model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)).eval()
