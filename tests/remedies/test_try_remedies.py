@@ -136,6 +136,21 @@ def test_a_factory_of_model_and_optimizer():
     assert found.best[0] == found.remedies[0].remedy
 
 
+def test_what_is_left_is_tried_on_top_of_what_helps():
+    def make():
+        model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Sigmoid())
+        return model, torch.optim.SGD(model[0].parameters(), lr=0.3)
+
+    found = tried(make, make_optimizer=None)
+    first, second = found.stages[:2]
+    assert found.best[0] == "remove the sigmoid at the end of the model"
+    assert found.best[1].startswith("optimizer = torch.optim.…(model.parameters())")
+    assert (first.base, second.base) == ([], found.best[:1])
+    assert second.judgement.mean == first.judgement.remedies[0].mean  # not trained again
+    assert "  then      30 updates" in repr(found)
+    assert f"with {found.best[0]}" in repr(found)
+
+
 def test_nothing_of_the_users_is_changed():
     made = []
 
