@@ -1,6 +1,7 @@
 """mlr: the laboratory for output heads and losses.
 
-In a PyTorch program of your own: `from mlr import GradientProbe, Objective, check, heads, losses`.
+In a PyTorch program of your own: `from mlr import GradientProbe, Objective, check, heads, losses,
+try_remedies`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mlr.analysis.check import check
     from mlr.loop.probe import GradientProbe
     from mlr.objectives.objective import Objective
+    from mlr.remedies.result import try_remedies
 
 # the packages are found without help
 __getattr__ = lazy_exports(
@@ -21,7 +23,8 @@ __getattr__ = lazy_exports(
         "GradientProbe": "mlr.loop.probe",
         "Objective": "mlr.objectives.objective",
         "check": "mlr.analysis.check",
+        "try_remedies": "mlr.remedies.result",
     },
 )
 
-__all__ = ["GradientProbe", "Objective", "check"]
+__all__ = ["GradientProbe", "Objective", "check", "try_remedies"]

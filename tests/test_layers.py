@@ -20,6 +20,7 @@ LAYERS = [
     {"training", "loop"},
     {"diagnosis"},
     {"analysis", "figures"},
+    {"remedies"},
     {"app"},
     {"plugins", "__main__", "interval", "watch"},
     {"lecture"},

@@ -91,6 +91,9 @@ SECTIONS = BY_DEFAULT | {
         ),
         _section("remedies", "planted faults cured by the best of explain --try", "remedies"),
         _section(
+            "try-remedies", "faulty PyTorch programs cured by try_remedies", "program_remedies"
+        ),
+        _section(
             "faults", "checkpointing once a second: its share of a run's time", "checkpointing"
         ),
         _section("writer", "a million scalars written, and read back", "writer"),

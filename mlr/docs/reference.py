@@ -15,7 +15,7 @@ from mlr.losses import LOSSES
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "configs" / "experiment"
 PUBLIC = {
-    "mlr": ("Objective", "GradientProbe", "check"),
+    "mlr": ("Objective", "GradientProbe", "check", "try_remedies"),
     "mlr.heads": ("Head", *(head.__name__ for head in HEADS)),
     "mlr.losses": ("Loss", *(loss.__name__ for loss in LOSSES)),
     "mlr.objectives": ("Kernel", "check_pair", "register"),

@@ -156,7 +156,7 @@ def test_thresholds_of_the_diagnoses():
 
 def test_limits_of_a_trial_of_remedies():
     from mlr.analysis.compare.significance import LEVEL
-    from mlr.analysis.explain import diagnose, trial
+    from mlr.analysis.explain import diagnose, gain
     from mlr.app.remedies import command, jobs, rounds
     from mlr.benchmarks import remedies
 
@@ -165,7 +165,7 @@ def test_limits_of_a_trial_of_remedies():
         (jobs.SEEDS == 8, "are trained with eight seeds"),
         (command.MOST_GROUPS == 12, "is tried once, up to twelve of them"),
         (LEVEL == 0.05, "(p ≤ 0.05, corrected for the number of remedies)"),
-        (trial.FEWEST_EXAMPLES == 4, "by at least four examples of the split"),
+        (gain.FEWEST_EXAMPLES == 4, "by at least four examples of the split"),
         (diagnose.CURED == 1 - 1 / 10, "and by a tenth of the errors"),
         (jobs.FEWEST_UPDATES == 2000, "A run of fewer than 4,000 updates is trained in full."),
         (jobs.FIRST == 8, "for an eighth of its updates (2,000 at least)"),

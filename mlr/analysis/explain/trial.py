@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log, nan, sqrt
+from math import isfinite, nan
 
-import numpy as np
-
-from mlr.analysis.compare.significance import FEWEST, LEVEL, holm
-from mlr.analysis.compare.student import two_sided_p
-from mlr.analysis.explain.diagnose import CURED
 from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.gain import (
+    IN_VAIN,
+    NO_BETTER,
+    SO_FAR,
+    corrected,
+    gains,
+    is_much,
+    is_worse,
+    verdict,
+)
 from mlr.analysis.formatting import with_spread
 from mlr.analysis.ranking import (
     LOSS,
@@ -34,15 +39,7 @@ from mlr.diagnosis.findings import OR, Diagnosis
 from mlr.records.reading import Recorded
 from mlr.records.status import FINISHED
 
-FEWEST_EXAMPLES = 4
-"""Examples that a gain of accuracy must be. The seeds share one split, whose choice is chance, too:
-models that differ by g examples disagree on g at least, which has a standard error of √g."""
-ROUNDING = 0.01
-"""Examples that rounding of a mean accuracy may cost."""
 AS_IT_IS = "as it is"
-IN_VAIN, SO_FAR = "tried, does not help", "does not help so far"
-"""Judgement after all updates of the run, and after a part of them."""
-HARDLY, WORSE = "tried, hardly helps", "tried, makes it worse"
 
 
 @dataclass(frozen=True)
@@ -142,39 +139,6 @@ def _validated(metric: str, *groups: Sequence[Recorded]) -> str:
     return tag if done and all(final(run, tag) is not None for run in done) else metric
 
 
-def _gains(control: Sequence[Recorded], runs: Sequence[Recorded], tag: str) -> list[float]:
-    """List the gains by the remedy over the seeds of both; of losses, log of before / after.
-
-    A few seeds can have very large losses, which hide the gain of all the others.
-    """
-    before, after = by_seed(control, tag), by_seed(runs, tag)
-    pairs = [(before[seed], after[seed]) for seed in before if seed in after]
-    if is_higher_better(tag):
-        return [new - old for old, new in pairs]
-    if all(value > 0 for pair in pairs for value in pair):
-        return [log(old / new) for old, new in pairs]
-    return [old - new for old, new in pairs]
-
-
-def _corrected(
-    control: Sequence[Recorded], tried: Mapping[str, Sequence[Recorded]], tag: str
-) -> dict[str, float]:
-    """Compute p by remedy, corrected for their number; NaN for too few common seeds."""
-    p = holm(np.array([_p(_gains(control, runs, tag)) for runs in tried.values()]))
-    return dict(zip(tried, p.tolist(), strict=True))
-
-
-def _p(gains: Sequence[float]) -> float:
-    """Compute the p of a paired t-test; 0 for a difference that no seed changes."""
-    if len(gains) < FEWEST:
-        return nan
-    mean, std = mean_and_std(gains)
-    if std == 0:
-        return 1.0 if mean == 0 else 0.0
-    t, freedom = np.array([abs(mean) / std * sqrt(len(gains))]), np.array([len(gains) - 1.0])
-    return float(two_sided_p(t, freedom)[0])
-
-
 def _judged(
     remedy: str,
     control: Sequence[Recorded],
@@ -185,32 +149,32 @@ def _judged(
     in_vain: str,
 ) -> TriedRemedy:
     numbers = (remedy, tag, *_spread(runs, tag))
-    worse = p <= LEVEL and sum(_gains(control, runs, tag)) < 0
+    found = _gains(control, runs, tag)
     if standing(runs, tag).behind:
         return TriedRemedy(*numbers, False, f"{in_vain}: {_lost(runs)}")
-    if standing(control, tag).behind and not worse:
+    if standing(control, tag).behind and not is_worse(found, p):
         helps = not sum(Facts(run).unlearned for run in runs) > len(runs) / 2
-        text = "helps" if helps else f"{in_vain}: hardly better than a constant prediction"
+        text = "helps" if helps else f"{in_vain}: {NO_BETTER}"
         return TriedRemedy(*numbers, helps, text)
     before, after = (_spread(each, tag)[0] for each in (control, runs))
-    helps = p <= LEVEL and not worse and _is_much(tag, before, after, examples)
-    if p != p:
-        return TriedRemedy(*numbers, False, f"{in_vain}: too few seeds with a number")
-    text = "helps" if helps else WORSE if worse else HARDLY if p <= LEVEL else in_vain
-    return TriedRemedy(*numbers, helps, f"{text} (p {'< 1e-6' if p < 1e-6 else f'= {p:.1g}'})", p)
+    share = is_higher_better(tag)
+    helps, text = verdict(found, p, is_much(before, after, share, examples), in_vain)
+    return TriedRemedy(*numbers, helps, text, None if p != p else p)
 
 
-def _is_much(tag: str, before: float, after: float, examples: int) -> bool:
-    """Return True if a remedy leaves at most `CURED` of the errors, or of the loss."""
-    if is_higher_better(tag):
-        if after - before < (FEWEST_EXAMPLES - ROUNDING) / examples:
-            return False
-        before, after = 1 - before, 1 - after
-    return before <= 0 or after <= CURED * before
+def _gains(control: Sequence[Recorded], runs: Sequence[Recorded], tag: str) -> list[float]:
+    return gains(by_seed(control, tag), by_seed(runs, tag), is_higher_better(tag))
+
+
+def _corrected(
+    control: Sequence[Recorded], tried: Mapping[str, Sequence[Recorded]], tag: str
+) -> dict[str, float]:
+    after = {remedy: by_seed(runs, tag) for remedy, runs in tried.items()}
+    return corrected(by_seed(control, tag), after, is_higher_better(tag))
 
 
 def _is_worse(control: Sequence[Recorded], runs: Sequence[Recorded], tag: str, p: float) -> bool:
-    return standing(runs, tag).behind or (p <= LEVEL and sum(_gains(control, runs, tag)) < 0)
+    return standing(runs, tag).behind or is_worse(_gains(control, runs, tag), p)
 
 
 def _spread(runs: Sequence[Recorded], tag: str) -> tuple[float, float]:

@@ -122,8 +122,8 @@ def prepare(
     run = runs[0]
     if run.entries.get("overrides") is None:
         raise InputError(
-            f"{run.name} comes from a loop of your own, which mlr cannot train again: change your "
-            "program as explain says without --try, and explain its new folder."
+            f"{run.name} comes from a loop of your own, which mlr cannot train again: give your "
+            "functions to mlr.try_remedies, or change them as explain says without --try."
         )
     with _composing():
         control = _composed(run, "")

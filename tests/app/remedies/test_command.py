@@ -233,8 +233,8 @@ def test_a_loop_of_ones_own_is_refused(tmp_path, capfd, monkeypatch):
     made_run(tmp_path / "own", overrides=None)
     advise(monkeypatch, "loss=bce")
     assert (
-        "own comes from a loop of your own, which mlr cannot train again: change your program "
-        "as explain says without --try, and explain its new folder."
+        "own comes from a loop of your own, which mlr cannot train again: give your functions to "
+        "mlr.try_remedies, or change them as explain says without --try."
     ) in refused(tmp_path / "own", capfd)
 
 
