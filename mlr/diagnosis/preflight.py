@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from math import isfinite
+from dataclasses import replace
+from math import isfinite, prod
 
-from mlr.diagnosis import output_loss
+from mlr.diagnosis import data_weights, output_loss
 from mlr.diagnosis.findings import Finding
 from mlr.diagnosis.program import WatchedProgram
 from mlr.records.evidence import Rehearsal
@@ -28,31 +29,35 @@ OFTEN = 0.01
 """Share of the validation examples that are in one batch."""
 FULL = 0.9
 """Share of saturated outputs of a layer."""
-LARGE, SMALL, APART = 100.0, 1e-3, 1e4
-"""Sizes of inputs, and of the largest column over the smallest, that are wild."""
+LARGE, SMALL, APART = 100.0, 0.01, 1e4
+"""Sizes of inputs or targets, and of the largest column over the smallest, that are wild."""
+HIGH = 1e3
+"""Multiple of the best constant's loss of a start that the scale of the inputs has spoiled."""
+HARDLY = 1e-3
+"""Share of the loss that a step takes away, below which it was in vain."""
 _LINEAR = re.compile(r"cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)")
 _CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")
 _BOUNDS = re.compile(r"Target (-?\d+) is out of bounds")
 
 LONG = "targets = targets.long()   # class numbers"
 MENDS: Mapping[str, tuple[str, str]] = {
-    "inputs_float": ("the inputs are {input_type} and the weights are not", "inputs.float()"),
+    "inputs_float": ("the inputs are {input_type} and the weights are not", "inputs = inputs.float()"),
     "inputs_long": (
         "an embedding takes whole numbers, and the inputs are {input_type}",
-        "inputs.long()",
+        "inputs = inputs.long()",
     ),
     "inputs_flat": (
         "the first layer takes rows, and the inputs have the shape {input_shape}",
-        "inputs.flatten(1)   # or nn.Flatten() as the first layer",
+        "inputs = inputs.flatten(1)   # or nn.Flatten() as the first layer",
     ),
     "channels_first": (
         "a convolution takes channels as the second axis, and the inputs have the shape "
         "{input_shape}",
-        "inputs.permute(0, 3, 1, 2)",
+        "inputs = inputs.permute(0, 3, 1, 2)",
     ),
     "channel_added": (
         "a convolution takes an axis of channels, and the inputs have the shape {input_shape}",
-        "inputs.unsqueeze(1)",
+        "inputs = inputs.unsqueeze(1)",
     ),
     "targets_long": ("class numbers must be whole, and the targets are {target_type}", LONG),
     "targets_float": (
@@ -117,8 +122,8 @@ def _mended(program: WatchedProgram, *names: str) -> Finding | None:
     }
     what, mend = MENDS[seen.mended_by]
     return Finding(
-        f"The {seen.refused_by} is refused: {what.format(**words)}.",
-        f"{seen.error}; accepted with the change",
+        f"torch refuses the call of the {seen.refused_by}: {what.format(**words)}.",
+        f"{seen.error}; not with this line",
         mend.format(**words),
     )
 
@@ -151,10 +156,14 @@ def inputs_of_wrong_shape(program: WatchedProgram) -> Finding | None:
         return None
     if size := _LINEAR.search(seen.error):
         given, taken = size.groups()
+        mend = f"nn.Linear({given}, …)   # in place of {taken}"
+        if len(seen.input_shape) > 2 and int(given) == seen.input_shape[-1]:
+            flat = prod(seen.input_shape[1:])
+            mend = f"nn.Flatten(), nn.Linear({flat}, …)   # in place of {taken}"
         return Finding(
             f"A linear layer takes {taken} features, and is given {given}.",
             f"{seen.error}; inputs of shape {_shape(seen.input_shape)}",
-            f"nn.Linear({given}, …)   # in place of {taken}",
+            mend,
         )
     if size := _CHANNELS.search(seen.error):
         taken, given = size.groups()
@@ -378,28 +387,73 @@ def decay_too_strong(program: WatchedProgram) -> Finding | None:
 
 
 def inputs_unscaled(program: WatchedProgram) -> Finding | None:
-    """Find inputs of a wild scale by which a step of a copy makes the loss larger."""
+    """Find inputs of a wild scale that spoil the start, or the first step."""
     first, seen = program.first, _ahead(program)
     apart = first.input_largest / first.input_smallest if first.input_smallest > 0 else 1.0
     wild = first.input_size > LARGE or first.input_size < SMALL or apart > APART
-    known = seen.rehearsed and isfinite(seen.loss_before)
-    worse = known and not seen.loss_after <= seen.loss_before
-    if not wild or (known and not worse):
+    spoiled = _in_vain(seen) or seen.loss_before > HIGH * program.constant
+    if not wild or not spoiled:
         return None
-    step = f"; loss {seen.loss_before:.3g}, after a step of a copy {seen.loss_after:.3g}"
     return Finding(
         "The inputs have a size of {size:.3g}, where about 1 is expected.",
         f"root mean square {first.input_size:.3g}, of the columns {first.input_smallest:.3g} to "
-        f"{first.input_largest:.3g}{step if known else ''}",
+        f"{first.input_largest:.3g}{_step(seen)}",
         "inputs = (inputs - mean) / std   # of the training examples, by column",
         {"size": first.input_size},
         certain=False,
     )
 
 
+def targets_unscaled(program: WatchedProgram) -> Finding | None:
+    """Find targets of a large scale that the first step hardly comes closer to."""
+    size, seen = program.evidence.target_size, _ahead(program)
+    if not program.is_loss("mse") or not size > LARGE or not _in_vain(seen):
+        return None
+    return Finding(
+        "The targets have a size of {size:.3g}: the last layer takes long to reach it, or its "
+        "gradients are too large.",
+        f"root mean square of the targets {size:.3g}{_step(seen)}",
+        "targets = (targets - mean) / std   # and predictions = outputs * std + mean",
+        {"size": size},
+        certain=False,
+    )
+
+
+def _in_vain(seen: Rehearsal) -> bool:
+    """Tell if a step of a copy left the loss as it was, or made it larger; True without a step."""
+    if not seen.rehearsed or not isfinite(seen.loss_before):
+        return True
+    return not seen.loss_after < seen.loss_before - HARDLY * abs(seen.loss_before)
+
+
+def _step(seen: Rehearsal) -> str:
+    if not seen.rehearsed:
+        return ""
+    return f"; loss {seen.loss_before:.3g}, after a step of a copy {seen.loss_after:.3g}"
+
+
+def inputs_lose_precision(program: WatchedProgram) -> Finding | None:
+    """Find large inputs that are all the same in float32, too."""
+    seen = _ahead(program)
+    if not _lost_in_size(seen):
+        return data_weights.inputs_lose_precision(program)
+    return Finding(
+        "The inputs go up to {size:.2g} and are the same for all examples: float32, with its seven "
+        "digits, has lost their differences.",
+        f"all {seen.input_shape[0]} rows are equal; largest number {seen.input_high:.3g}",
+        "inputs = (inputs.double() - mean) / std, and .float() after it",
+        {"size": seen.input_high},
+        certain=False,
+    )
+
+
+def _lost_in_size(seen: Rehearsal) -> bool:
+    return seen.same_inputs and seen.input_type == "float32" and seen.input_high > data_weights.FLOAT32
+
+
 def same_inputs(program: WatchedProgram) -> Finding | None:
     """Find a batch whose examples all have the same inputs."""
-    if not _ahead(program).same_inputs:
+    if not _ahead(program).same_inputs or _lost_in_size(_ahead(program)):
         return None
     return Finding(
         "All examples of the batch have the same inputs: nothing tells them apart.",
@@ -498,7 +552,7 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
         return output_loss.probabilities_expected(program)
     return Finding(
         "binary_cross_entropy expects probabilities, and is given outputs outside of [0, 1].",
-        f"{seen.error}; accepted with a sigmoid; outputs from {program.first.output_low:.3g} to "
+        f"{seen.error}; not with a sigmoid; outputs from {program.first.output_low:.3g} to "
         f"{program.first.output_high:.3g}",
         "loss = F.binary_cross_entropy_with_logits(outputs, targets)",
     )
@@ -526,17 +580,59 @@ def _beyond(program: WatchedProgram, whole: bool) -> Finding | None:
     return Finding(
         f"Binary cross-entropy expects targets in [0, 1], and they go from {low:.3g} to "
         f"{high:.3g}.",
-        f"{seen.error}; accepted with targets in [0, 1]",
+        f"{seen.error}; not with targets in [0, 1]",
         f"targets = {mend}",
     )
 
 
+def _witnessed(rule: Rule, *functions: str) -> Rule:
+    """Return a rule on the loss's graph that is certain if another witness agrees."""
+
+    def judged(program: WatchedProgram) -> Finding | None:
+        found = rule(program)
+        if found is None or any(_agreed(program, name) for name in functions):
+            return found
+        return replace(found, certain=False)
+
+    return judged
+
+
+def _agreed(program: WatchedProgram, function: str) -> bool:
+    """Tell if the outputs' values, the loss computed again, or the last layer name a function."""
+    if any(form.lstrip("-").startswith(f"{function}+") for form in program.forms):
+        return True
+    if program.evidence.last_layers[-1:] == [LAYER[function]]:
+        return True
+    low, high = program.lowest("output_low"), program.highest("output_high")
+    if function == "softmax":
+        sums = program.lowest("row_low"), program.highest("row_high")
+        return low >= 0 and all(abs(one - 1) < output_loss.ROUNDING for one in sums)
+    least, most = RANGE[function]
+    return low >= least and high <= most
+
+
+LAYER = {"softmax": "Softmax", "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU"}
+RANGE = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, float("inf"))}
 IN_ONE_BATCH: Mapping[str, Rule] = {
-    rule.__name__: rule
-    for rule in (
-        *(rate_too_low, decay_too_strong, inputs_unscaled, probabilities_expected),
-        *(labels_out_of_range, targets_out_of_range),
-    )
+    **{
+        rule.__name__: rule
+        for rule in (
+            *(rate_too_low, decay_too_strong, inputs_unscaled, targets_unscaled),
+            *(inputs_lose_precision, probabilities_expected, labels_out_of_range),
+            targets_out_of_range,
+        )
+    },
+    **{
+        rule.__name__: _witnessed(rule, *functions)
+        for rule, *functions in (
+            (output_loss.softmax_before_cross_entropy, "softmax"),
+            (output_loss.softmax_twice, "softmax"),
+            (output_loss.sigmoid_before_bce_with_logits, "sigmoid"),
+            (output_loss.sigmoid_twice, "sigmoid"),
+            (output_loss.relu_output, "relu"),
+            (output_loss.bounded_logits, "tanh", "sigmoid", "softmax"),
+        )
+    },
 }
 """Rules that take the place of those of the same name, which need a training."""
 

@@ -82,11 +82,6 @@ TARGETS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "targets_within": lambda y, t: _within(t),
 }
 """Changes of the targets (…), given the outputs; one that does not apply raises an error."""
-OUTPUTS: Mapping[str, Change] = {
-    "class_axis": lambda y: y.movedim(-1, 1),
-    "sigmoid": torch.sigmoid,
-}
-"""Changes of the outputs."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +170,8 @@ def _changes(
     if not isinstance(given, Tensor):
         yield "first_output", batch, lambda y, t: loss(main_output(y), t)
         return
+    if outputs.dim() > 2:  # before one-hot targets, which a wrong axis takes too
+        yield "class_axis", batch, _after(lambda y: y.movedim(-1, 1), loss)
     targets = batch.targets
     if isinstance(targets, Tensor):
         for name, change in TARGETS.items():
@@ -182,8 +179,7 @@ def _changes(
                 yield name, replace(batch, targets=change(outputs, targets)), loss
             except REFUSALS:
                 continue
-    for name, own in OUTPUTS.items():
-        yield name, batch, _after(own, loss)
+    yield "sigmoid", batch, _after(torch.sigmoid, loss)
 
 
 def _after(change: Change, loss: Loss) -> Loss:
