@@ -21,7 +21,7 @@ LAYERS = [
     {"diagnosis"},
     {"analysis", "figures"},
     {"app"},
-    {"plugins", "__main__", "interval", "watch"},
+    {"plugins", "__main__", "interval", "watch", "testing"},
     {"lecture"},
     {"benchmarks", "docs"},
 ]

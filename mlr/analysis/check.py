@@ -12,13 +12,15 @@ from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from mlr.analysis.explain.command import written
 from mlr.analysis.explain.diagnose import every_diagnosis
 from mlr.core.checks import InputError
+from mlr.diagnosis import preflight
 from mlr.diagnosis.findings import Diagnosis
+from mlr.diagnosis.program import WatchedProgram
 from mlr.loop.evidence import recomputed
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import unwrapped
@@ -121,7 +123,7 @@ def check(
 
 
 def _refuse_lazy(model: nn.Module) -> None:
-    if any(isinstance(own, UninitializedTensorMixin) for own in model.parameters()):
+    if any(is_lazy(own) for own in model.parameters()):
         raise InputError(
             "The model has parameters that its first call makes, as nn.LazyLinear's: call it once, "
             "make the optimizer, and then check."
@@ -146,7 +148,7 @@ def _seen(
     if value is None and call.error is not None:
         return _evidence(observer, entries), call.error
     if not isinstance(value, Tensor) or outputs is None:
-        which, kind = ("output", outputs) if outputs is None else ("loss", value)
+        which, kind = ("output", call.given) if outputs is None else ("loss", value)
         raise InputError(f"The {which} must be a tensor, and is {type(kind).__name__}.")
     if not isinstance(targets, Tensor):
         targets = torch.empty(0)
@@ -157,7 +159,9 @@ def _seen(
         entries["loss_shape"] = list(value.shape)
         return _evidence(observer, entries, evidence), call.error
     again = partial(_again, call, rewind)
-    entries |= rehearsal.first_step(model, value, optimizers, again)
+    entries |= rehearsal.first_step(
+        model, value, optimizers, again, preflight.wild(WatchedProgram(evidence))
+    )
     look = replace(evidence.looks[0], after=entries.get("gradient", nan))
     evidence = replace(evidence, looks=[look])
     if steps:
@@ -171,9 +175,7 @@ def _again(call: Called, rewind: Restore, model: Callable[..., Any]) -> Any:
     return here.value(here.outputs(model, call.loss), call.loss)
 
 
-def _before(
-    model: nn.Module, optimizers: Sequence[Optimizer], example: Batch
-) -> dict[str, Any]:
+def _before(model: nn.Module, optimizers: Sequence[Optimizer], example: Batch) -> dict[str, Any]:
     """Describe what is there before the first call."""
     grads = [own.grad for own in model.parameters() if own.grad is not None]
     groups = [group for one in optimizers for group in one.param_groups]
@@ -201,10 +203,13 @@ def _described(name: str, value: Any) -> dict[str, Any]:
         f"{name}_type": str(value.dtype).removeprefix("torch."),
         f"{name}_shape": list(value.shape),
     }
-    if name != "output" and value.numel() and not value.is_meta:
-        low, high = value.detach().double().aminmax()
+    if name != "output" and value.numel() and not value.is_meta and not value.is_complex():
+        low, high = (value.byte() if value.dtype == torch.bool else value.detach()).aminmax()
         found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
-        found[f"{name}_whole"] = bool((value == value.round()).all())
+    if name == "target":
+        found["target_whole"] = not value.is_floating_point() or bool(
+            (value == value.round()).all()
+        )
     return found
 
 

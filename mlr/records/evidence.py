@@ -160,7 +160,6 @@ class Rehearsal(_Entry):
     input_shape: list[int] = field(default_factory=list)
     input_low: float = nan
     input_high: float = nan
-    input_whole: bool = False
     output_kind: str = ""  # as tuple, of what the model returns
     output_type: str = ""
     output_shape: list[int] = field(default_factory=list)

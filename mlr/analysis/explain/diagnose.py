@@ -25,9 +25,10 @@ from mlr.analysis.explain.rules_output import (
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.analysis.grouping import SeedGroup, collected, seed_groups
 from mlr.diagnosis import data_weights as data
-from mlr.diagnosis import preflight as ahead
 from mlr.diagnosis import loop_order as loop
 from mlr.diagnosis import output_loss as output
+from mlr.diagnosis import preflight as ahead
+from mlr.diagnosis import refusals
 from mlr.diagnosis.findings import OR, Diagnosis, Finding, sentence
 from mlr.records.identity import identity
 from mlr.records.reading import Recorded
@@ -50,11 +51,11 @@ without it at any rate."""
 PROGRAM_RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
-        *(ahead.devices_differ, ahead.inputs_of_wrong_type, ahead.inputs_of_wrong_shape),
-        *(ahead.index_out_of_bounds, ahead.one_example, ahead.several_outputs),
-        *(ahead.targets_of_wrong_type, ahead.targets_of_wrong_shape, ahead.class_axis),
-        *(ahead.class_out_of_bounds, ahead.batches_differ, ahead.call_refused),
-        *(ahead.loss_not_scalar, ahead.same_inputs),
+        *(refusals.devices_differ, refusals.inputs_of_wrong_type, refusals.inputs_of_wrong_shape),
+        *(refusals.index_out_of_bounds, refusals.one_example, refusals.several_outputs),
+        *(refusals.targets_of_wrong_type, refusals.targets_of_wrong_shape, refusals.class_axis),
+        *(refusals.class_out_of_bounds, refusals.batches_differ, refusals.call_refused),
+        *(refusals.loss_not_scalar, ahead.same_inputs),
         *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
         *(loop.wrong_parameters, loop.unregistered_layers, loop.zero_grad_misplaced),
         *(loop.step_missing, output.softmax_over_one_unit, output.softmax_over_batch),
@@ -87,6 +88,7 @@ SECTIONS = {
     output.__name__: "outputs-that-do-not-fit-the-loss",
     loop.__name__: "the-loop-and-the-optimizer",
     data.__name__: "inputs-targets-and-weights",
+    refusals.__name__: "calls-that-torch-refuses",
     ahead.__name__: "one-batch-before-the-training",
 }
 """Headings of that page by the module of a rule."""

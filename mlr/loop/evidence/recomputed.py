@@ -8,7 +8,7 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from math import isfinite
 
 import torch
@@ -78,9 +78,14 @@ def forms(
     if not isfinite(value):
         return {}
     found: dict[str, str] = {}
+    left = None if among is None else {name.removeprefix(NEGATIVE) for name in among}
     for name, cost in _candidates(outputs.detach().double(), targets.detach()):
-        if among is not None and not {name, NEGATIVE + name} & set(among):
-            continue
+        if left is not None:
+            if not left:
+                break
+            if name not in left:
+                continue
+            left.remove(name)
         costs = cost()
         rows = costs.shape[0] if costs.dim() > 1 else costs.numel()
         total = float(costs.sum())
@@ -130,28 +135,35 @@ def _candidates(outputs: Tensor, targets: Tensor) -> Iterator[tuple[str, Callabl
     classes = by_class(outputs, targets)
     if classes is not None:
         z, t = classes
+        made = cache(partial(_made, z))
         for name in FUNCTIONS:
             for loss in OF_CLASSES:
-                yield _named(name, loss), partial(_cost, name, OF_CLASSES[loss], z, t)
+                yield _named(name, loss), partial(_cost, made, name, OF_CLASSES[loss], t)
         outputs, targets = z, F.one_hot(t, z.shape[1])
     t = targets.to(outputs)
     if outputs.dim() == 2 and outputs.shape == t.shape and outputs.shape[1] > 1 and classes is None:
+        made = cache(partial(_made, outputs))
         for name in FUNCTIONS:
-            yield _named(name, "ce"), partial(_cost, name, _soft_ce, outputs, t)
+            yield _named(name, "ce"), partial(_cost, made, name, _soft_ce, t)
     if outputs.numel() == t.numel():
         same = outputs.reshape(t.shape)
         rows = same.dim() > 1 and same.shape[-1] > 1
+        made = cache(partial(_made, same))
         for name in FUNCTIONS:
             for loss in OF_NUMBERS if rows or "softmax" not in name else ():
-                yield _named(name, loss), partial(_cost, name, OF_NUMBERS[loss], same, t)
+                yield _named(name, loss), partial(_cost, made, name, OF_NUMBERS[loss], t)
         shape = _broadcast(outputs, t)
         if outputs.numel() < shape.numel() <= MOST:
             for loss in ("mse", "l1", "smooth_l1"):
-                yield f"{BROADCAST}{loss}", partial(_cost, "", OF_NUMBERS[loss], outputs, t)
+                yield f"{BROADCAST}{loss}", partial(OF_NUMBERS[loss], outputs, t)
 
 
-def _cost(function: str, cost: Cost, outputs: Tensor, targets: Tensor) -> Tensor:
-    return cost(FUNCTIONS[function](outputs), targets)
+def _made(outputs: Tensor, function: str) -> Tensor:
+    return FUNCTIONS[function](outputs)
+
+
+def _cost(made: Callable[[str], Tensor], function: str, cost: Cost, targets: Tensor) -> Tensor:
+    return cost(made(function), targets)
 
 
 def _soft_ce(outputs: Tensor, targets: Tensor) -> Tensor:

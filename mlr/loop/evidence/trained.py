@@ -19,6 +19,8 @@ MOST_NAMES = 8
 NEAR = 0.01
 """Distance from the end of a tanh or sigmoid at which it is saturated."""
 MOST_RELUS = 64
+MOST_DRAWN = 1 << 14
+"""First weights of a layer whose distribution is looked at."""
 SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose units are rows of their weights."""
 
@@ -203,8 +205,8 @@ def is_fresh(weight: Tensor) -> bool:
     The mean square of n such numbers, over that of the distribution, has a standard deviation of
     √(4/5) / √n about 1.
     """
-    size = weight.detach().double()
-    bound = size[0].numel() ** -0.5
+    bound = weight[0].numel() ** -0.5
+    size = weight.detach().reshape(-1)[:MOST_DRAWN].double()
     n = size.numel()
     largest, square = float(size.abs().max()), float(size.square().mean()) / (bound**2 / 3)
     near = abs(square - 1) <= 4 * (0.8 / n) ** 0.5

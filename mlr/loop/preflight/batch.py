@@ -64,9 +64,12 @@ class Batch:
 
     def copy(self) -> Batch:
         """Return one of copies, which a model may write to."""
-        whole = None if self.whole is None else mapped(self.whole, torch.clone)
-        return Batch(*(mapped(one, torch.clone) for one in (self.arguments, self.named)),
-                     mapped(self.targets, torch.clone), whole)
+        return Batch(
+            arguments=mapped(self.arguments, torch.clone),
+            named=mapped(self.named, torch.clone),
+            targets=mapped(self.targets, torch.clone),
+            whole=mapped(self.whole, torch.clone),
+        )
 
     def with_inputs(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Return one whose inputs are changed."""

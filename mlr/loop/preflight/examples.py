@@ -1,4 +1,4 @@
-"""Comparison of the examples of a batch: columns that tell nothing, examples that are there twice."""
+"""Comparison of examples: columns that tell nothing, and examples that are there twice."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ def of_columns(inputs: Sequence[Tensor]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for one in inputs[:1]:
-        if not one.is_floating_point() or len(one) < 2 or not bool(one.isfinite().all()):
+        if not one.is_floating_point() or len(one) < 2 or not one.numel():
             return found
         rows = one.flatten(1) if one.dim() > 1 else one[:, None]
         found["same_inputs"] = torch.equal(rows[0], rows[-1]) and bool((rows == rows[:1]).all())
         if one.dim() != 2 or not 1 < one.shape[1] <= MOST_COLUMNS:
             return found
         low, high = rows.aminmax(dim=0)
+        if not bool(low.isfinite().all()):
+            return found
         constant = low == high
         found["columns"] = one.shape[1]
         found["constant_columns"] = int((constant & (low != low.min()) & (low != 0)).sum())
-        live = rows[:, ~constant].T
-        for some in (live[:, :FEW], live):  # most are told apart by a few examples
-            found["repeated_columns"] = len(live) - len(set(_keys(some)))
-            if 2 * found["repeated_columns"] < len(live):
-                found["repeated_columns"] = 0
+        for some in (rows[:FEW], rows):  # most are told apart by a few examples
+            live = some[:, ~constant].T
+            repeated = len(live) - len(set(_keys(live)))
+            found["repeated_columns"] = repeated if 2 * repeated >= len(live) else 0
+            if not found["repeated_columns"]:
                 break
     return found
 
@@ -71,4 +73,4 @@ def _keys(rows: Tensor) -> list[bytes]:
     """Return the bytes of each row."""
     half = rows.dtype in (torch.float16, torch.bfloat16)
     wide = rows.detach().to("cpu", torch.float32 if half else rows.dtype)
-    return [row.tobytes() for row in wide.reshape(len(wide), -1).numpy()]
+    return [row.tobytes() for row in wide.flatten(min(1, wide.dim() - 1)).numpy()]

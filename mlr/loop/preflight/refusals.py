@@ -1,6 +1,6 @@
 """Calls that torch refuses, and the change with which it does not: each is tried.
 
-A change is tried on copies; the first that is accepted is known to mend, whatever torch's text says.
+A change is tried on copies; the first that is accepted mends, whatever the text of torch says.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _within(targets: Tensor) -> Tensor:
 
 
 def _from_zero(outputs: Tensor, targets: Tensor) -> Tensor:
-    if not 0 < int(targets.min()):
+    if not int(targets.min()) > 0:
         raise ValueError("they begin at 0")
     return _whole(targets - targets.min())
 
@@ -91,7 +91,8 @@ class Called:
     Attributes:
         batch: with the change of inputs or targets.
         loss: with the change of the outputs.
-        outputs: the tensor that the loss is most likely about; None if the model refused.
+        given: what the model returns; None if it refused.
+        outputs: the tensor of it that the loss is most likely about; None if there is none.
         value: the loss; None if it was refused.
         single: True if the loss is a function of one tensor.
         refused: entries of `Rehearsal`; empty if nothing was refused.
@@ -100,6 +101,7 @@ class Called:
 
     batch: Batch
     loss: Loss | None
+    given: Any = None
     outputs: Tensor | None = None
     value: Any = None
     single: bool = True
@@ -136,7 +138,7 @@ def called(
     outputs = main_output(given)
     try:
         value = _value(batch, given, loss, outputs)
-        return Called(batch, loss, outputs, value, isinstance(given, Tensor), refused, error)
+        return Called(batch, loss, given, outputs, value, isinstance(given, Tensor), refused, error)
     except REFUSALS as raised:
         if not refused:
             kind = type(given).__name__
@@ -149,8 +151,8 @@ def called(
             continue
         if isinstance(value, Tensor) and bool(value.isfinite().all()):
             refused.setdefault("mended_by", name)
-            return Called(other, through, outputs, value, True, refused, error)
-    return Called(batch, loss, outputs, refused=refused, error=error)
+            return Called(other, through, given, outputs, value, True, refused, error)
+    return Called(batch, loss, given, outputs, refused=refused, error=error)
 
 
 def _value(batch: Batch, given: Any, loss: Loss | None, outputs: Tensor | None) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from math import isfinite, nan
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -19,6 +21,8 @@ from mlr.loop.preflight.batch import Batch, Loss
 
 RATE = 1e-3
 """Learning rate of the Adam that a batch is learned by where no optimizer is given."""
+SHORT = 0.1
+"""‖Δw‖ / ‖w‖ of a step up to which the loss is not computed again."""
 LEARNED = 0.02
 """Share of the first loss at which a batch is learned."""
 SEED = 0
@@ -31,6 +35,7 @@ def first_step(
     value: Tensor,
     optimizers: Sequence[Optimizer],
     again: Callable[[Callable[..., Any]], Any],
+    wild: bool,
 ) -> dict[str, Any]:
     """Make one step of copies of the parameters and the optimizers, their states included.
 
@@ -39,6 +44,7 @@ def first_step(
         value: the loss (); its graph is freed.
         optimizers: of the program.
         again: computes the loss of a function in place of the model.
+        wild: True if the loss after the step is needed in any case; else only after a long step.
 
     Returns:
         Entries of `Rehearsal`; none where the copies cannot make a step, as those of an optimizer
@@ -56,16 +62,20 @@ def first_step(
     gradients = torch.autograd.grad(value, list(owned.values()), allow_unused=True)
     found: dict[str, Any] = {"gradient": norm(gradients)}
     try:
+        groups = [group for one in optimizers for group in one.param_groups]
+        decays = any(group.get("weight_decay") for group in groups)
+        without = _stepped(owned, gradients, optimizers, decay=0.0) if decays else None
         after = _stepped(owned, gradients, optimizers)
         found |= _moves(owned, after, gradients)
-        if any(group.get("weight_decay") for one in optimizers for group in one.param_groups):
-            found["decay"] = _decay(owned, after, _stepped(owned, gradients, optimizers, decay=0))
+        if without is not None:
+            found["decay"] = _decay(owned, after, without)
     except Exception:  # an optimizer that cannot be copied, or needs more, is no fault
         return found
     found["rehearsed"] = True
     found["loss_before"] = float(value.detach())
     own = unwrapped(model)
-    if not is_compiled(own):  # else the copy would be compiled
+    short = not wild and found["moved"] <= SHORT
+    if not short and not is_compiled(own):  # else the copy would be compiled
         named = {name: after.get(id(one), one) for name, one in own.named_parameters()}
 
         def call(*arguments: Any, **keywords: Any) -> Any:
@@ -89,7 +99,9 @@ def _stepped(
     memo: dict[int, Any] = {}
     copies = [deepcopy(one, memo) for one in optimizers]
     for key, gradient in zip(owned, gradients, strict=True):
-        memo[key].grad = gradient if gradient is None else gradient.clone()
+        if decay is not None and gradient is not None:
+            gradient = gradient.clone()  # which an optimizer may write to
+        memo[key].grad = gradient
     for one in copies:
         for group in one.param_groups:
             if decay is not None and "weight_decay" in group:
@@ -103,18 +115,22 @@ def _moves(
     before: dict[int, Tensor], after: dict[int, Tensor], gradients: Sequence[Tensor | None]
 ) -> dict[str, Any]:
     """Describe ‖Δw‖ / ‖w‖ of the weights that have a gradient."""
-    pairs = [
+    there = [
         (own.detach(), after[key].detach())
         for (key, own), gradient in zip(before.items(), gradients, strict=True)
-        if gradient is not None and norm([gradient]) > 0
+        if gradient is not None and bool(gradient.any() if not gradient.is_sparse else True)
     ]
-    still = all(torch.equal(old, new) for old, new in pairs)
-    weights = [(old, new) for old, new in pairs if old.dim() > 1]
-    olds = [old for old, _ in weights]
-    sizes = torch._foreach_norm(olds) if olds else []
-    steps = torch._foreach_norm(torch._foreach_sub([new for _, new in weights], olds)) if olds else []
-    ratios = [float(step / size) for step, size in zip(steps, sizes, strict=True) if size > 0]
-    return {"moved": median(ratios) if ratios else nan, "still": still}
+    if not there:
+        return {"moved": nan, "still": False}
+    olds = [old for old, _ in there]
+    steps = torch._foreach_norm(torch._foreach_sub([new for _, new in there], olds))
+    sizes = torch._foreach_norm(olds)
+    ratios = [
+        float(step / size)
+        for old, step, size in zip(olds, steps, sizes, strict=True)
+        if old.dim() > 1 and size > 0
+    ]
+    return {"moved": median(ratios) if ratios else nan, "still": not any(map(bool, steps))}
 
 
 @torch.no_grad()
@@ -129,6 +145,7 @@ def _decay(
 
 @torch.no_grad()
 def norm(values: Sequence[Tensor | None]) -> float:
+    """‖v‖ over all tensors; 0 without any."""
     known = [one.detach() for one in values if one is not None]
     known = [one.to_dense() if one.is_sparse else one for one in known]
     if not known:
@@ -161,27 +178,26 @@ def learned(
     for group in groups:  # a warm-up from 0
         group["lr"] = max(group["lr"], group.get("initial_lr", 0.0))
     weights = [own for group in groups for own in group["params"] if own.requires_grad]
-    torch.manual_seed(SEED)
+    seed_all(SEED)
     losses: list[float] = []
 
-    def closure() -> Tensor:
+    def closure() -> float:
         here = batch.copy()
         with torch.enable_grad():
             value = here.value(here.outputs(copied, trained), trained)
-            gradients = torch.autograd.grad(value, weights, allow_unused=True)
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
-        return value.detach()
+            if value.requires_grad:
+                gradients = torch.autograd.grad(value, weights, allow_unused=True)
+                for weight, gradient in zip(weights, gradients, strict=True):
+                    weight.grad = gradient
+        return float(value.detach())
 
     for _ in range(steps):
-        if any(isinstance(one, LBFGS) for one in copies):
-            for one in copies:
-                value = one.step(closure)
-        else:
-            value = closure()
-            for one in copies:
+        losses.append(closure())
+        for one in copies:
+            if isinstance(one, LBFGS):
+                one.step(closure)
+            else:
                 one.step()
-        losses.append(float(value))
         if not isfinite(losses[-1]) or 0 <= losses[-1] < LEARNED * losses[0]:
             break
     last = losses[-max(1, int(LAST * len(losses))) :]
@@ -191,6 +207,13 @@ def learned(
         "last_loss": losses[-1] if losses[-1] != losses[-1] else sum(last) / len(last),
         "own_optimizer": bool(optimizers),
     }
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def _line(error: BaseException) -> str:
