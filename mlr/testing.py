@@ -12,6 +12,8 @@ from mlr.analysis.check import check
 from mlr.analysis.explain.command import written
 from mlr.analysis.explain.diagnose import PROGRAM_RULES
 from mlr.core.checks import known
+from mlr.loop.preflight.rehearsal import SEED, seed_all
+from mlr.loop.preflight.untouched import untouched
 
 STEPS = 200
 """Steps in which a copy learns one batch."""

@@ -35,8 +35,9 @@ FULL = 0.9
 """Share of saturated outputs of a layer."""
 LARGE, SMALL, APART = 100.0, 0.01, 1e4
 """Sizes of inputs or targets, and of the largest column over the smallest, that are wild."""
-HIGH = 1e3
-"""Multiple of the best constant's loss of a start that the scale of the inputs has spoiled."""
+HIGH, HIGH_WITHOUT = 1e3, 4.0
+"""Multiple of the best constant's loss of a start that the scale of the inputs has spoiled, with a
+step of a copy and without."""
 HARDLY = 1e-3
 """Share of the loss that a step takes away, below which it was in vain."""
 
@@ -128,7 +129,8 @@ def decay_too_strong(program: WatchedProgram) -> Finding | None:
 def inputs_unscaled(program: WatchedProgram) -> Finding | None:
     """Find inputs of a wild scale that spoil the start, or the first step."""
     first, seen = program.first, _ahead(program)
-    spoiled = _in_vain(seen) or seen.loss_before > HIGH * program.constant
+    high = HIGH if seen.rehearsed else HIGH_WITHOUT
+    spoiled = _in_vain(seen) or first.loss > high * program.constant
     if seen.same_inputs or not _wild_inputs(program) or not spoiled:
         return None
     return Finding(
@@ -168,10 +170,12 @@ def _wild_inputs(program: WatchedProgram) -> bool:
 
 
 def _in_vain(seen: Rehearsal) -> bool:
-    """Tell if a step of a copy left the loss as it was, or made it larger; True without a step."""
-    if not seen.rehearsed or not isfinite(seen.loss_before):
-        return True
-    return not seen.loss_after < seen.loss_before - HARDLY * abs(seen.loss_before)
+    """Tell if a step of a copy left the loss as it was, or made it larger."""
+    if not seen.rehearsed:
+        return False
+    return not isfinite(seen.loss_before) or not seen.loss_after < seen.loss_before - HARDLY * abs(
+        seen.loss_before
+    )
 
 
 def _step(seen: Rehearsal) -> str:

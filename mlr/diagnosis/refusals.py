@@ -99,6 +99,8 @@ def _mended(program: WatchedProgram, *names: str) -> Finding | None:
         **{"output_kind": seen.output_kind, "classes": (seen.output_shape or [1])[-1]},
     }
     what, mend = MENDS[seen.mended_by]
+    if seen.input_type == "uint8" and seen.mended_by == "inputs_float":
+        mend = f"{mend} / 255"
     return Finding(
         f"torch refuses the call of the {seen.refused_by}: {what.format(**words)}.",
         f"{seen.error}; not with this line",

@@ -24,7 +24,7 @@ def of_columns(inputs: Sequence[Tensor]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for one in inputs[:1]:
-        if not one.is_floating_point() or len(one) < 2 or not one.numel():
+        if not one.is_floating_point() or one.is_meta or len(one) < 2 or not one.numel():
             return found
         rows = one.flatten(1) if one.dim() > 1 else one[:, None]
         found["same_inputs"] = torch.equal(rows[0], rows[-1]) and bool((rows == rows[:1]).all())

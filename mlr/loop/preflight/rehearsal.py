@@ -172,7 +172,8 @@ def learned(
             "by a function, and check one that was not called yet."
         ) from error
     trained = of_copy or loss
-    if not copies:
+    own_optimizer = bool(copies) and not any(isinstance(one, LBFGS) for one in copies)
+    if not own_optimizer:  # torch's LBFGS does not survive a copy
         copies = [Adam([one for one in copied.parameters() if one.requires_grad], lr=RATE)]
     groups = [group for one in copies for group in one.param_groups]
     for group in groups:  # a warm-up from 0
@@ -181,7 +182,7 @@ def learned(
     seed_all(SEED)
     losses: list[float] = []
 
-    def closure() -> float:
+    def backward() -> float:
         here = batch.copy()
         with torch.enable_grad():
             value = here.value(here.outputs(copied, trained), trained)
@@ -192,12 +193,9 @@ def learned(
         return float(value.detach())
 
     for _ in range(steps):
-        losses.append(closure())
+        losses.append(backward())
         for one in copies:
-            if isinstance(one, LBFGS):
-                one.step(closure)
-            else:
-                one.step()
+            one.step()
         if not isfinite(losses[-1]) or 0 <= losses[-1] < LEARNED * losses[0]:
             break
     last = losses[-max(1, int(LAST * len(losses))) :]
@@ -205,7 +203,7 @@ def learned(
         "steps": len(losses),
         "first_loss": losses[0],
         "last_loss": losses[-1] if losses[-1] != losses[-1] else sum(last) / len(last),
-        "own_optimizer": bool(optimizers),
+        "own_optimizer": own_optimizer,
     }
 
 
