@@ -25,7 +25,7 @@ from mlr.loop.evidence import recomputed
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import unwrapped
 from mlr.loop.preflight import examples, rehearsal
-from mlr.loop.preflight.batch import Batch, Loss
+from mlr.loop.preflight.batch import GivenBatch, Loss
 from mlr.loop.preflight.refusals import Called, called, devices
 from mlr.loop.preflight.untouched import Restore, untouched
 from mlr.records.evidence import Evidence, Rehearsal
@@ -107,7 +107,7 @@ def check(
     Raises:
         InputError: the batch has none of these forms, or the loss is no tensor.
     """
-    example = Batch.of(batch)
+    example = GivenBatch.of(batch)
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or [])
     _refuse_lazy(model)
     with warnings.catch_warnings():
@@ -115,7 +115,7 @@ def check(
         with untouched(model, loss) as rewind, torch.enable_grad():
             found, error = _seen(model, loss, example, optimizers, rewind, overfit_steps)
     if validation is not None:
-        compared = examples.of_validation(example.inputs, Batch.of(validation).inputs)
+        compared = examples.of_validation(example.inputs, GivenBatch.of(validation).inputs)
         found = replace(found, rehearsal=replace(found.rehearsal, **compared))
     # not a folder: nothing is read of it
     run = Recorded(Path("check"), {"status": "done", "program": found.encode()}, (METRICS,))
@@ -133,7 +133,7 @@ def _refuse_lazy(model: nn.Module) -> None:
 def _seen(
     model: nn.Module,
     loss: Loss | None,
-    example: Batch,
+    example: GivenBatch,
     optimizers: Sequence[Optimizer],
     rewind: Restore,
     steps: int,
@@ -175,7 +175,9 @@ def _again(call: Called, rewind: Restore, model: Callable[..., Any]) -> Any:
     return here.value(here.outputs(model, call.loss), call.loss)
 
 
-def _before(model: nn.Module, optimizers: Sequence[Optimizer], example: Batch) -> dict[str, Any]:
+def _before(
+    model: nn.Module, optimizers: Sequence[Optimizer], example: GivenBatch
+) -> dict[str, Any]:
     """Describe what is there before the first call."""
     grads = [own.grad for own in model.parameters() if own.grad is not None]
     groups = [group for one in optimizers for group in one.param_groups]

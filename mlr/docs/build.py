@@ -35,7 +35,7 @@ PAGES = Path(__file__).parent
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
     "compare", "notebooks", "figures", "sweeps", "clusters", "runs", "objective", "numerics",
-    "own_loop", "program_faults", "extending", "lecture", "commands", "api", "design",
+    "own_loop", "check", "program_faults", "extending", "lecture", "commands", "api", "design",
     "contributing", "citing",
 )  # fmt: skip
 """Pages in the order of the side bar."""

@@ -148,7 +148,7 @@ class Untrained(_Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal(_Entry):
-    """What a preflight saw: calls that torch refused, steps of a copy, examples compared.
+    """Look of a preflight: calls that torch refused, steps of a copy, examples compared.
 
     In the order: the refusal, types and devices; one step; many steps; columns and examples.
     """

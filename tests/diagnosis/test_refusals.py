@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import mlr
 from mlr.diagnosis.program import WatchedProgram
 from mlr.diagnosis.refusals import call_refused, devices_differ
-from mlr.loop.preflight.batch import Batch
+from mlr.loop.preflight.batch import GivenBatch
 from mlr.loop.preflight.refusals import devices
 from mlr.records.evidence import Evidence, Rehearsal
 
@@ -137,7 +137,7 @@ def test_a_refusal_is_named(rule, write, model, loss, inputs, targets):
 
 
 def test_devices():
-    assert devices(dense(), Batch.of((X.to("meta"), T))) == ["cpu", "meta"]
+    assert devices(dense(), GivenBatch.of((X.to("meta"), T))) == ["cpu", "meta"]
     seen = Rehearsal(refused_by="model", error="…", devices=["cuda:0", "cpu"])
     program = WatchedProgram(Evidence(preflight=True, rehearsal=seen))
     found = devices_differ(program)

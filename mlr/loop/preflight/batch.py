@@ -22,7 +22,7 @@ Loss = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
-class Batch:
+class GivenBatch:
     """Arguments of a model, and targets.
 
     Attributes:
@@ -37,7 +37,7 @@ class Batch:
     whole: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, batch: Any) -> Batch:
+    def of(cls, batch: Any) -> GivenBatch:
         """Read a batch.
 
         Raises:
@@ -62,16 +62,16 @@ class Batch:
             inputs = list(inputs[0])
         return cls(tuple(inputs), {}, targets)
 
-    def copy(self) -> Batch:
+    def copy(self) -> GivenBatch:
         """Return one of copies, which a model may write to."""
-        return Batch(
+        return GivenBatch(
             arguments=mapped(self.arguments, torch.clone),
             named=mapped(self.named, torch.clone),
             targets=mapped(self.targets, torch.clone),
             whole=mapped(self.whole, torch.clone),
         )
 
-    def with_inputs(self, change: Callable[[Tensor], Tensor]) -> Batch:
+    def with_inputs(self, change: Callable[[Tensor], Tensor]) -> GivenBatch:
         """Return one whose inputs are changed."""
         return replace(
             self, arguments=mapped(self.arguments, change), named=mapped(self.named, change)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlr.loop.preflight.batch import Batch, Loss, main_output, tensors
+from mlr.loop.preflight.batch import GivenBatch, Loss, main_output, tensors
 
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
 """Errors of torch; others are of the program, and are passed on."""
@@ -99,7 +99,7 @@ class Called:
         error: of torch.
     """
 
-    batch: Batch
+    batch: GivenBatch
     loss: Loss | None
     given: Any = None
     outputs: Tensor | None = None
@@ -110,7 +110,7 @@ class Called:
 
 
 def called(
-    model: nn.Module, loss: Loss | None, batch: Batch, rewind: Callable[[], object]
+    model: nn.Module, loss: Loss | None, batch: GivenBatch, rewind: Callable[[], object]
 ) -> Called:
     """Call model and loss, and try changes if torch refuses.
 
@@ -155,7 +155,7 @@ def called(
     return Called(batch, loss, given, outputs, refused=refused, error=error)
 
 
-def _value(batch: Batch, given: Any, loss: Loss | None, outputs: Tensor | None) -> Any:
+def _value(batch: GivenBatch, given: Any, loss: Loss | None, outputs: Tensor | None) -> Any:
     value = batch.value(given, loss)
     tensor = isinstance(value, Tensor) and value.numel() == 1 and value.requires_grad
     if tensor and outputs is not None and outputs.requires_grad:  # some refuse only here
@@ -164,8 +164,8 @@ def _value(batch: Batch, given: Any, loss: Loss | None, outputs: Tensor | None) 
 
 
 def _changes(
-    batch: Batch, given: Any, loss: Loss | None, outputs: Tensor | None
-) -> Iterator[tuple[str, Batch, Loss]]:
+    batch: GivenBatch, given: Any, loss: Loss | None, outputs: Tensor | None
+) -> Iterator[tuple[str, GivenBatch, Loss]]:
     """Yield changes of targets and outputs that apply."""
     if loss is None or outputs is None:
         return
@@ -188,7 +188,7 @@ def _after(change: Change, loss: Loss) -> Loss:
     return lambda outputs, targets: loss(change(outputs), targets)
 
 
-def devices(model: nn.Module, batch: Batch) -> list[str]:
+def devices(model: nn.Module, batch: GivenBatch) -> list[str]:
     """Return the devices of parameters and batch, without doubles."""
     every = [*model.parameters(), *tensors((batch.arguments, batch.named, batch.targets))]
     return list(dict.fromkeys(str(one.device) for one in every))

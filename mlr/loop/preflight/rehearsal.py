@@ -17,7 +17,7 @@ from torch.optim import LBFGS, Adam, Optimizer
 
 from mlr.core.checks import InputError
 from mlr.loop.model_hooks import is_compiled, unwrapped
-from mlr.loop.preflight.batch import Batch, Loss
+from mlr.loop.preflight.batch import GivenBatch, Loss
 
 RATE = 1e-3
 """Learning rate of the Adam that a batch is learned by where no optimizer is given."""
@@ -154,7 +154,11 @@ def norm(values: Sequence[Tensor | None]) -> float:
 
 
 def learned(
-    model: nn.Module, loss: Loss | None, batch: Batch, optimizers: Sequence[Optimizer], steps: int
+    model: nn.Module,
+    loss: Loss | None,
+    batch: GivenBatch,
+    optimizers: Sequence[Optimizer],
+    steps: int,
 ) -> dict[str, Any]:
     """Train a copy on one batch, in its mode; returns entries of `Rehearsal`.
 
