@@ -147,6 +147,10 @@ def _seen(
     entries |= _described("target", example.targets) | _described("output", outputs)
     if value is None and call.error is not None:
         return _evidence(observer, entries), call.error
+    if value is None and loss is None:
+        raise InputError(
+            "The model returns no loss: give one as the second argument, as nn.CrossEntropyLoss()."
+        )
     if not isinstance(value, Tensor) or outputs is None:
         which, kind = ("output", call.given) if outputs is None else ("loss", value)
         raise InputError(f"The {which} must be a tensor, and is {type(kind).__name__}.")

@@ -225,7 +225,7 @@ def test_saturated_at_the_start():
         (torch.randn(100, 12), 0),
         (torch.cat([X[:9], torch.randn(91, 12)]), 9),
         (torch.cat([X[:1], torch.randn(91, 12)]), 0),  # chance
-        (X.double(), 0),
+        (torch.cat([X[:9], torch.randn(91, 12)]).double(), 9),
     ],
 )
 def test_validation_examples_of_the_training(validation, count):
@@ -398,6 +398,8 @@ def test_zero_gradients_of_a_step_function():
 def test_what_cannot_be_read_or_copied():
     with pytest.raises(mlr.core.checks.InputError, match="none of them names targets"):
         mlr.check(network(), CE, {"x": X})
+    with pytest.raises(mlr.core.checks.InputError, match="The model returns no loss"):
+        mlr.check(network(), None, (X, T))
     with pytest.raises(mlr.core.checks.InputError, match=r"nn\.LazyLinear"):
         mlr.check(nn.LazyLinear(3), CE, (X, T))
     model = network()

@@ -70,7 +70,7 @@ def _examples(inputs: Sequence[Tensor]) -> list[bytes]:
 
 
 def _keys(rows: Tensor) -> list[bytes]:
-    """Return the bytes of each row."""
-    half = rows.dtype in (torch.float16, torch.bfloat16)
-    wide = rows.detach().to("cpu", torch.float32 if half else rows.dtype)
+    """Return the bytes of each row, of equal numbers of any type the same."""
+    kind = torch.float64 if rows.is_floating_point() else torch.int64
+    wide = rows.detach().to("cpu", kind)
     return [row.tobytes() for row in wide.flatten(min(1, wide.dim() - 1)).numpy()]
