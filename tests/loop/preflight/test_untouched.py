@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import mlr
+from mlr.loop.evidence.observer import Observer
 from mlr.loop.preflight.untouched import untouched
 
 X, T = torch.randn(16, 4), torch.arange(16) % 3
@@ -165,6 +166,19 @@ def test_hooks_stay_and_the_scheduler_counts_none_of_the_steps():
     CE(model(X), T).backward()
     optimizer.step()
     assert calls == ["gradient", "step"]
+
+
+def test_a_probe_counts_no_evaluation():
+    model = dropout()
+    observer = Observer(model, [])
+    observer.watch(model(X), T, CE(model(X), T))
+    long = torch.optim.SGD(model.parameters(), lr=10.0)
+    mlr.check(model, CE, (X, T), long)  # computes the loss after the step
+    assert observer.evidence().tested == 0
+    with torch.no_grad():
+        model(X)
+    assert observer.evidence().tested == 1
+    observer.close()
 
 
 def test_an_error_restores_too():
