@@ -110,10 +110,11 @@ def check(
     example = GivenBatch.of(batch)
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer or [])
     _refuse_lazy(model)
+    entries = _before(model, optimizers, example)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, of what becomes a finding
         with untouched(model, loss) as rewind, torch.enable_grad():
-            found, error = _seen(model, loss, example, optimizers, rewind, overfit_steps)
+            found, error = _seen(model, loss, example, optimizers, rewind, overfit_steps, entries)
     if validation is not None:
         compared = examples.of_validation(example.inputs, GivenBatch.of(validation).inputs)
         found = replace(found, rehearsal=replace(found.rehearsal, **compared))
@@ -137,10 +138,10 @@ def _seen(
     optimizers: Sequence[Optimizer],
     rewind: Restore,
     steps: int,
+    entries: dict[str, Any],
 ) -> tuple[Evidence, Exception | None]:
     """Gather the evidence; returns it with the error of torch, if it refused something."""
     observer = Observer(unwrapped(model), optimizers, listen=False)
-    entries = _before(model, optimizers, example)
     call = called(unwrapped(model), loss, example, rewind)
     entries |= call.refused or {}
     outputs, value, targets = call.outputs, call.value, call.batch.targets

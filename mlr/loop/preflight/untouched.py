@@ -68,18 +68,17 @@ def _tensors(modules: list[nn.Module]) -> list[Tensor]:
 
 @torch.no_grad()
 def _tensor(own: Tensor) -> Restore:
-    """Copy a tensor and its gradient, to write them back if they were written to."""
+    """Copy a tensor, to write it back if it was written to, and take its gradient away."""
     values = own.detach().clone()
     gradient = own.grad if own.is_leaf else None
-    before = None if gradient is None else gradient.detach().clone()
+    if gradient is not None:
+        own.grad = None  # so that nothing is added to it
 
     @torch.no_grad()
     def restore() -> None:
         _write_back(own, values)
         if own.is_leaf and own.grad is not gradient:
             own.grad = gradient
-        if gradient is not None and before is not None:
-            _write_back(gradient, before)
 
     return restore
 
