@@ -20,7 +20,7 @@ def of_columns(inputs: Sequence[Tensor]) -> dict[str, Any]:
     """Count the columns of real inputs (B, D) that are constant, and copies of others.
 
     A constant of the least value of all is left out: the background of an image, words that do not
-    occur. Copies are counted if most columns are.
+    occur. Both are counted if most columns are.
     """
     found: dict[str, Any] = {}
     for one in inputs[:1]:
@@ -30,12 +30,15 @@ def of_columns(inputs: Sequence[Tensor]) -> dict[str, Any]:
         found["same_inputs"] = torch.equal(rows[0], rows[-1]) and bool((rows == rows[:1]).all())
         if one.dim() != 2 or not 1 < one.shape[1] <= MOST_COLUMNS:
             return found
-        low, high = rows.aminmax(dim=0)
+        low, high = rows[:FEW].aminmax(dim=0)
         if not bool(low.isfinite().all()):
             return found
+        if 2 * int((low == high).sum()) >= one.shape[1]:
+            low, high = rows.aminmax(dim=0)
         constant = low == high
+        count = int((constant & (low != low.min()) & (low != 0)).sum())
         found["columns"] = one.shape[1]
-        found["constant_columns"] = int((constant & (low != low.min()) & (low != 0)).sum())
+        found["constant_columns"] = count if 2 * count >= one.shape[1] else 0
         for some in (rows[:FEW], rows):  # most are told apart by a few examples
             live = some[:, ~constant].T
             repeated = len(live) - len(set(_keys(live)))
