@@ -22,7 +22,7 @@ LAYERS = [
     {"analysis", "figures"},
     {"remedies"},
     {"app"},
-    {"plugins", "__main__", "interval", "watch"},
+    {"plugins", "__main__", "interval", "watch", "testing"},
     {"lecture"},
     {"benchmarks", "docs"},
 ]

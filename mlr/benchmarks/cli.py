@@ -89,6 +89,7 @@ SECTIONS = BY_DEFAULT | {
             "explain",
             "every",
         ),
+        _section("check", "mlr.check of one batch, compared with a step", "preflight"),
         _section("remedies", "planted faults cured by the best of explain --try", "remedies"),
         _section(
             "try-remedies", "faulty PyTorch programs cured by try_remedies", "program_remedies"

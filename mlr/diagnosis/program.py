@@ -115,7 +115,9 @@ class WatchedProgram:
     @property
     def outputs(self) -> int:
         """Number of outputs of an example; 0 if unknown."""
-        shape = self.first.output_shape
+        shape, targets = self.first.output_shape, self.first.target_shape
+        if len(shape) > 2 and self.first.target_integer and targets == [shape[0], *shape[2:]]:
+            return shape[-1] if targets == shape[:-1] else shape[1]  # classes are the second axis
         return shape[-1] if len(shape) > 1 else len(shape)
 
     @cached_property

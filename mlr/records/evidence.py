@@ -147,10 +147,59 @@ class Untrained(_Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rehearsal(_Entry):
+    """Look of a preflight: calls that torch refused, steps of a copy, examples compared.
+
+    In the order: the refusal, types and devices; one step; many steps; columns and examples.
+    """
+
+    refused_by: str = ""  # model or loss
+    error: str = ""  # first line of torch's text
+    mended_by: str = ""  # name of the change with which it is accepted
+    input_type: str = ""
+    input_shape: list[int] = field(default_factory=list)
+    input_low: float = nan
+    input_high: float = nan
+    output_kind: str = ""  # as tuple, of what the model returns
+    output_type: str = ""
+    output_shape: list[int] = field(default_factory=list)
+    target_type: str = ""
+    target_shape: list[int] = field(default_factory=list)
+    target_low: float = nan  # of the targets before any change
+    target_high: float = nan
+    target_whole: bool = False
+    devices: list[str] = field(default_factory=list)
+    loss_shape: list[int] = field(default_factory=list)  # of a loss that is no single number
+    kept_gradient: float = nan  # norm of the gradients before the look, …
+    fresh_state: bool = False  # … and the optimizer keeps a state and has none yet
+    warming: bool = False  # a scheduler holds the rate below its own
+    rehearsed: bool = False
+    gradient: float = nan
+    moved: float = nan  # median of ‖Δw‖ / ‖w‖ of the weights by the step
+    still: bool = False  # no number of any parameter changed
+    decay: float = nan  # ‖Δ − Δ₀‖ / ‖Δ₀‖, Δ₀ being the step without weight decay
+    loss_before: float = nan
+    loss_after: float = nan
+    steps: int = 0  # of a copy that learns the batch
+    own_optimizer: bool = False  # by a copy of the program's
+    first_loss: float = nan
+    last_loss: float = nan  # mean of the last tenth
+    same_inputs: bool = False  # of all examples
+    columns: int = 0
+    constant_columns: int = 0  # not of the least value
+    repeated_columns: int = 0
+    validation_examples: int = 0
+    shared_examples: int = 0  # of them in the batch
+    batch_examples: int = 0
+    distinct_examples: int = 0  # of the batch
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence(_Entry):
     """All that was seen of a program."""
 
     preflight: bool = False  # one batch alone, without a training
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
     calls: int = 0  # batches that were watched
     updates: int = 0
     accumulate: int = 1

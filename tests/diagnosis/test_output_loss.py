@@ -34,6 +34,13 @@ class ThenSoftmax(nn.Module):
         return F.softmax(F.softmax(z, dim=1), dim=1)
 
 
+class Text(nn.Module):
+    """Outputs without a tensor."""
+
+    def forward(self, x):
+        return "text"
+
+
 def network(outputs, *after):
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, outputs), *after)
@@ -153,10 +160,13 @@ def test_the_sentence_has_the_numbers_of_torch():
 
 def test_a_compiled_model_hides_its_operations():
     torch._dynamo.reset()
-    model = torch.compile(network(3, SOFTMAX), backend="aot_eager")
-    assert named(model, CE, CLASSES) == ["softmax_before_cross_entropy"]
-    assert named(torch.compile(network(3), backend="aot_eager"), CE, CLASSES) == []
-    hidden = torch.compile(network(1, SIGMOID), backend="aot_eager")
+
+    def part(model):
+        return nn.Sequential(torch.compile(model, backend="aot_eager"))
+
+    assert named(part(network(3, SOFTMAX)), CE, CLASSES) == ["softmax_before_cross_entropy"]
+    assert named(part(network(3)), CE, CLASSES) == []
+    hidden = part(network(1, SIGMOID))
     assert named(hidden, LOGITS, COLUMN) == ["sigmoid_before_bce_with_logits"]
     assert named(hidden, BCE, COLUMN) == []
 
@@ -166,5 +176,5 @@ def test_what_cannot_be_checked_is_refused():
         mlr.check(network(3), CE, X)
     with pytest.raises(InputError, match="The loss must be a tensor, and is float"):
         mlr.check(network(3), lambda z, t: 1.0, (X, CLASSES))
-    with pytest.raises(InputError, match="The output must be a tensor, and is tuple"):
-        mlr.check(nn.LSTM(4, 3), CE, (X, CLASSES))
+    with pytest.raises(InputError, match="The output must be a tensor, and is str"):
+        mlr.check(Text(), lambda z, t: torch.zeros(()), (X, CLASSES))

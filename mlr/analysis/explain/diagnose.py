@@ -27,6 +27,8 @@ from mlr.analysis.grouping import SeedGroup, collected, seed_groups
 from mlr.diagnosis import data_weights as data
 from mlr.diagnosis import loop_order as loop
 from mlr.diagnosis import output_loss as output
+from mlr.diagnosis import preflight as ahead
+from mlr.diagnosis import refusals
 from mlr.diagnosis.findings import OR, Diagnosis, Finding, sentence
 from mlr.records.identity import identity
 from mlr.records.reading import Recorded
@@ -49,6 +51,11 @@ without it at any rate."""
 PROGRAM_RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
+        *(refusals.devices_differ, refusals.inputs_of_wrong_type, refusals.inputs_of_wrong_shape),
+        *(refusals.index_out_of_bounds, refusals.one_example, refusals.several_outputs),
+        *(refusals.targets_of_wrong_type, refusals.targets_of_wrong_shape, refusals.class_axis),
+        *(refusals.class_out_of_bounds, refusals.batches_differ, refusals.call_refused),
+        *(refusals.loss_not_scalar, ahead.same_inputs),
         *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
         *(loop.wrong_parameters, loop.unregistered_layers, loop.zero_grad_misplaced),
         *(loop.step_missing, output.softmax_over_one_unit, output.softmax_over_batch),
@@ -69,6 +76,9 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(saturated, data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates),
         *(lr_too_low, data.no_activation, data.constant_outputs, data.targets_shuffled),
         *(overfitting, output.wrong_head),
+        *(ahead.step_too_large, ahead.saturated_at_start, ahead.features_constant),
+        *(ahead.features_repeated, ahead.validation_in_training, ahead.gradients_left),
+        ahead.batch_not_learned,
     )
 }
 """Rules for a program of a user's own: what is certain comes first."""
@@ -78,6 +88,8 @@ SECTIONS = {
     output.__name__: "outputs-that-do-not-fit-the-loss",
     loop.__name__: "the-loop-and-the-optimizer",
     data.__name__: "inputs-targets-and-weights",
+    refusals.__name__: "calls-that-torch-refuses",
+    ahead.__name__: "one-batch-before-the-training",
 }
 """Headings of that page by the module of a rule."""
 EVERY_RULE = list(dict.fromkeys((*RULES, *PROGRAM_RULES)))
@@ -116,6 +128,8 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 def _every(facts: Facts) -> Iterator[Named]:
     rules: Mapping[str, Rule] = PROGRAM_RULES if facts.own else RULES
+    if facts.own and facts.program.evidence.preflight:
+        rules = {**rules, **ahead.IN_ONE_BATCH}
     for name, rule in rules.items():
         of_training = name in RULES  # the others take the program
         one = rule(facts if of_training else facts.program)

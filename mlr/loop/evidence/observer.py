@@ -117,7 +117,7 @@ class Observer:
         found: dict[str, Any] = {
             **{"call": call, "updates": self.updates, "training": self._model.training},
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
-            **values.of_outputs(outputs),
+            **values.of_outputs(outputs, recomputed.class_axis(outputs, targets)),
             **values.of_targets(targets),
             **symmetric(self._model),
         }

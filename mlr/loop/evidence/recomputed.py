@@ -115,6 +115,17 @@ def by_class(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor] | None:
     return (rows, numbers) if low >= 0 and high < rows.shape[1] else None
 
 
+def class_axis(outputs: Tensor, targets: Tensor) -> int:
+    """Return the axis of the classes: the second one for outputs (B, K, …) of class numbers (B, …).
+
+    Else the last.
+    """
+    shape = outputs.shape
+    numbers = not targets.is_floating_point() and outputs.dim() > 2
+    second = numbers and targets.shape == (shape[0], *shape[2:]) != shape[:-1]
+    return 1 if second else -1
+
+
 def _candidates(
     outputs: Tensor, targets: Tensor, among: Collection[str] | None
 ) -> Iterator[tuple[list[str], Tensor]]:

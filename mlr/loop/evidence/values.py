@@ -22,18 +22,18 @@ MOST_CLASSES = 1000
 
 
 @torch.no_grad()
-def of_outputs(outputs: Tensor) -> dict[str, Any]:
-    """Describe the outputs: range, sums of their rows, and whether they are the same for all."""
+def of_outputs(outputs: Tensor, axis: int = -1) -> dict[str, Any]:
+    """Describe the outputs: range, sums over the classes, and whether they are the same for all."""
     values = _part(outputs).float()
     low, high, lost = _bounds(values)
     found: dict[str, Any] = {"output_shape": list(outputs.shape), "output_lost": lost}
     if not lost:
         found |= {"output_low": low, "output_high": high}
         found["output_edge"] = float(((values == low) | (values == high)).float().mean())
-        if values.dim() > 1 and values.shape[-1] > 1:
-            least, most = values.sum(-1).aminmax()
+        if values.dim() > 1 and values.shape[axis] > 1:
+            least, most = values.sum(axis).aminmax()
             found |= {"row_low": float(least), "row_high": float(most)}
-            found["output_log_sum"] = float(values.logsumexp(-1).abs().max())
+            found["output_log_sum"] = float(values.logsumexp(axis).abs().max())
         if len(values) > 1:
             found["output_std"] = float(values.flatten(1 if values.dim() > 1 else 0).std(0).max())
     return found
