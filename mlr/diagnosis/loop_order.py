@@ -7,7 +7,7 @@ from math import isfinite
 import numpy as np
 
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import WatchedProgram
+from mlr.diagnosis.program import ENOUGH, WatchedProgram
 from mlr.records.evidence import Evidence, Untrained
 
 NO_STEP = 10
@@ -27,6 +27,14 @@ NEARLY_ALL, MUCH = 0.85, 0.5
 little is learned."""
 LEARNED = 0.6
 """Share of a constant's loss below which most is learned."""
+SEVERAL = 3
+"""Batches after which there is no chance."""
+ADAPTIVE = ("Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "Rprop", "Lion")
+"""Optimizers whose steps do not depend on the scale of the loss."""
+WILD = 0.3
+"""Step of the weights as a share of them that no training bears for long."""
+SMALLEST, LARGEST = 2, 256
+"""Sizes of batches that a loader gives."""
 FEW = 100
 """Updates that are few for any model."""
 
@@ -83,8 +91,19 @@ def stale_outputs(program: WatchedProgram) -> Finding | None:
 
 
 def wrong_loss(program: WatchedProgram) -> Finding | None:
-    """Find a loss that does not depend on the outputs."""
+    """Find a loss that does not depend on the outputs, or that is not the one differentiated."""
     apart = program.always(lambda look: look.attached and not look.reaches and look.trains)
+    updated = [
+        look for look in program.looks if look.attached and look.reaches and look.at_step > 0
+    ]
+    if len(updated) >= SEVERAL and not any(look.returned or look.freed for look in program.looks):
+        return Finding(
+            "The backward pass does not come through the outputs: another loss is differentiated "
+            "than the one that they are compared by.",
+            f"no gradient came to the outputs in {len(updated)} batches, and the optimizer made "
+            f"steps by gradients of norm {updated[-1].at_step:.3g}",
+            "loss.backward()   # of the loss of outputs and targets, and no part of it",
+        )
     if not apart:
         return None
     return Finding(
@@ -234,7 +253,19 @@ def momentum_too_high(program: WatchedProgram) -> Finding | None:
 def eval_in_training(program: WatchedProgram) -> Finding | None:
     """Find a model with dropout or batch normalisation that is trained in eval mode."""
     seen = program.evidence
-    if not seen.modes or not seen.eval_after_train:
+    if not seen.modes:
+        return None
+    never = program.always(lambda look: not look.training) and not seen.train_calls
+    if never and seen.fresh and seen.updates >= SEVERAL:
+        return Finding(
+            "The model is trained in eval mode from the start: dropout is off, and batch "
+            "normalisation neither normalises nor learns its statistics.",
+            f"all {seen.calls:,} batches in eval mode; its weights are distributed as torch's "
+            "layers draw them",
+            "model.train()   # before the loop",
+            certain=False,
+        )
+    if not seen.eval_after_train:
         return None
     return Finding(
         "The model is trained in eval mode, so that dropout is off and batch normalisation uses "
@@ -309,14 +340,17 @@ def loss_too_small(program: WatchedProgram) -> Finding | None:
     if not program.unlearned or not known or not seen.calls:
         return None
     usual = seen.updates / seen.calls  # of a mean over accumulated batches
-    if not max(known) < DIVIDED * usual:
+    factor = max(known) * program.multiple
+    scaled = seen.optimizer.removesuffix("W") in ADAPTIVE and not program.path < STILL
+    if not factor < DIVIDED * usual or scaled:
         return None
     return Finding(
         "The loss is multiplied by {factor:.2g} before its backward pass, and the steps are too "
         "small to learn by.",
-        f"factor {max(known):.3g}, for {1 / usual:.3g} batches an update; {program.compared}",
-        "loss.backward()   # divided by the number of accumulated batches, and no more",
-        {"factor": max(known)},
+        f"factor {factor:.3g} of a mean over examples, for {1 / usual:.3g} batches an update; "
+        f"{program.compared}",
+        "loss.backward()   # of the mean, divided by the number of accumulated batches at most",
+        {"factor": factor},
         certain=False,
     )
 
@@ -375,6 +409,40 @@ def rate_too_low(program: WatchedProgram) -> Finding | None:
         f"{_course(program)}",
         "lr=1e-3   # with Adam; 0.1 with SGD",
         certain=certain,
+    )
+
+
+def rate_too_high(program: WatchedProgram) -> Finding | None:
+    """Find updates that change the weights by much of themselves in a program that learns nothing.
+    """
+    moves = [look.moved for look in program.looks if look.moved == look.moved]
+    rates = sorted({rate for look in program.looks for rate in look.rates})
+    if not program.unlearned or not moves or not min(moves) > WILD or not rates:
+        return None
+    return Finding(
+        "Each update changes the weights by {share:%} of themselves: the learning rate is too "
+        "high.",
+        f"‖Δw‖ / ‖w‖ {min(moves):.3g} to {max(moves):.3g}; lr={rates[-1]:g}; {program.compared}",
+        f"lr={rates[-1] / 10:.3g}",
+        {"share": float(np.median(moves))},
+        certain=False,
+    )
+
+
+def same_batch(program: WatchedProgram) -> Finding | None:
+    """Find a loader that gives the same batch for every update."""
+    seen, size = program.evidence, (program.first.target_shape or [0])[0]
+    power = SMALLEST <= size <= LARGEST and size & (size - 1) == 0
+    known = seen.same_targets and seen.copies >= SEVERAL and seen.updates >= ENOUGH
+    if not (known and power and isfinite(program.first.output_std)):
+        return None
+    return Finding(
+        "Every update sees the same {size:d} targets, each time as a new tensor: the loop takes "
+        "the first batch of its loader again and again.",
+        f"the same targets in {seen.calls:,} batches of {size}",
+        "for inputs, targets in loader:   # in place of next(iter(loader)) within the loop",
+        {"size": size},
+        certain=False,
     )
 
 

@@ -85,7 +85,9 @@ class Look(_Entry):
     pairs: list[str] = field(default_factory=list)  # `softmax>log_softmax`, see loop.evidence.graph
     axes: list[str] = field(default_factory=list)  # `axis/axes/size` of each softmax
     weighted: bool = False
-    forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`: the loss's value
+    forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`, or a factor for the mean
+    freed: bool = False  # the backward pass was over
+    returned: bool = False  # a gradient came to the outputs
     fed: str = ""  # the loss whose node keeps what it was given
     fed_low: float = nan
     fed_high: float = nan
@@ -173,6 +175,9 @@ class Evidence(_Entry):
     strangers: int = 0  # parameters of the optimizer that are not the model's, nor in the graph
     outside: int = 0  # parameters in the graph of neither model nor optimizer that stay the same
     same_outputs: int = 0  # batches whose outputs are those of before an update
+    copies: int = 0  # looks with targets elsewhere in memory than those of the look before
+    same_targets: bool = False  # of all batches
+    lost_targets: int = 0  # batches with targets that are not finite
     tested: int = 0  # batches under no_grad in train mode, after one in train mode with gradients
     class_counts: list[int] = field(default_factory=list)
     target_mean: float = nan

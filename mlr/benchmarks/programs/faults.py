@@ -15,6 +15,9 @@ FAULTS: dict[str, str] = {
     "bounded_logits": "An activation bounds the logits, so that no class becomes likely.",
     "output_out_of_range": "The targets lie outside the range of the output.",
     "nll_without_log_softmax": "nll_loss is given outputs that are no log-probabilities.",
+    "softmax_over_wrong_axis": "The softmax runs over another axis than that of the classes.",
+    "exponential_twice": "A Poisson loss takes the exponential of outputs that are rates already.",
+    "ctc_without_log_softmax": "ctc_loss is given outputs that are no log-probabilities.",
     "kl_without_log": "kl_div is given probabilities where it expects their logarithms.",
     "probabilities_expected": "The loss expects probabilities, and the outputs are unbounded.",
     "log_of_softmax": "The logarithm of a softmax that underflows is infinite.",
@@ -58,6 +61,7 @@ FAULTS: dict[str, str] = {
     "dropout_too_strong": "Dropout removes nearly all units.",
     # the data
     "inputs_lose_precision": "Inputs have a mean so large that float32 cannot tell them apart.",
+    "inputs_constant": "All examples have the same inputs.",
     "inputs_unscaled": "The scale of the inputs is far from 1.",
     "targets_unscaled": "The scale of the regression targets is far from 1.",
     "not_finite": "Inputs, outputs or parameters are not finite.",
@@ -87,7 +91,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "inputs_lose_precision": ("unscaled",),
     "inputs_unscaled": ("unscaled",),
     "targets_unscaled": ("unscaled",),
-    "not_finite": ("not_finite",),
+    "not_finite": ("not_finite_values", "lost_at_once"),
 }
 """Rules that name a fault; a rule that has the fault's own name always does."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -19,6 +20,8 @@ from mlr.records.evidence import Evidence, Look
 
 FIRST = (0, 1, 2, 8)
 """Numbers of the batches that are looked at; later ones are four times as far each."""
+ALIKE, APART = 3, 0.01
+"""Batches and relative distance of their losses that show a loss as a multiple of another."""
 SPREAD = 4
 LAST_LAYERS = 3
 
@@ -54,6 +57,11 @@ class Observer:
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
+        self._multiples: dict[str, float] | None = None
+        self._losses: list[float] = []  # of batches with these multiples
+        self._targets: Callable[[], Tensor | None] = lambda: None  # of the batch looked at before
+        self._place = 0
+        self.copies = 0
         self._order: Order | None = None
         self._at_step, self._since = nan, 0  # norm at the last update, batches since
         self.calls = self.updates = 0
@@ -82,18 +90,19 @@ class Observer:
     def look(self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> None:
         """Gather the evidence in one batch."""
         found: dict[str, Any] = {
-            **{"call": call, "updates": self.updates, "training": self._model.training},
+            **{"call": call, "updates": self.updates, "training": self._modes.training},
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
             **values.of_outputs(outputs),
             **values.of_targets(targets),
             **symmetric(self._model),
         }
+        self._of_place(targets)
         self._order = None
         if loss is not None:
             found |= self._of_loss(outputs, targets, loss)
             self._order = Order(self._parameters, self._at_step, self._since == 1)
             if self._listen:
-                self._order.listen(loss)
+                self._order.listen(loss, outputs)
             self._order.found = found
         self._looks.append(found)
 
@@ -104,6 +113,7 @@ class Observer:
         found: dict[str, Any] = {
             **{"known": seen.whole, "attached": seen.attached, "reaches": seen.reaches},
             "trains": any(id(leaf) in mine for leaf in seen.leaves),
+            "freed": seen.freed,
             **{"pairs": seen.pairs, "weighted": seen.weighted},
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
@@ -117,7 +127,30 @@ class Observer:
             among = None if self._forms is None else self._forms.keys()
             self._forms = recomputed.forms(outputs, targets, loss, among)
             found["forms"] = [f"{name}:{how}" for name, how in self._forms.items()]
+        if not self._forms and (self._multiples is None or self._multiples):
+            found["forms"] = self._of_multiples(outputs, targets, loss)
         return found
+
+    def _of_multiples(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> list[str]:
+        """Name the candidates that the loss was the same multiple of on all batches."""
+        self._multiples = recomputed.multiples(outputs, targets, loss, self._multiples)
+        self._losses.append(float(loss.detach()) if loss.numel() == 1 else nan)
+        low, high = min(self._losses), max(self._losses)
+        if len(self._losses) < ALIKE or not high - low > APART * max(abs(low), abs(high)):
+            return []
+        return [
+            f"{'' if factor > 0 else recomputed.NEGATIVE}{name}:{abs(factor)!r}"
+            for name, factor in self._multiples.items()
+        ]
+
+    def _of_place(self, targets: Tensor) -> None:
+        """Count the looks whose targets lie elsewhere in memory than those of the look before."""
+        dense = targets.layout is torch.strided
+        former, place = self._targets(), targets.data_ptr() if dense else 0
+        view = targets._base is not None
+        if self._looks and former is not targets and place != self._place and not view:
+            self.copies += 1
+        self._targets, self._place = weakref.ref(targets), place
 
     def before_step(self) -> None:
         """Note the gradients at the update after a batch that is looked at."""
@@ -158,6 +191,7 @@ class Observer:
             ),
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
+            "copies": self.copies,
             **self._parameters.entries(),
             **self.targets.entries(),
         }
