@@ -7,7 +7,14 @@ from math import isfinite
 import numpy as np
 
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES, WatchedProgram
+from mlr.diagnosis.program import (
+    ENOUGH,
+    HARDLY_BETTER,
+    OF_CLASSES,
+    OF_NUMBERS,
+    OF_PROBABILITIES,
+    WatchedProgram,
+)
 
 AT_ONCE, GREW = 4, 1.5
 """Updates between two measured losses, and largest multiple of the first one, of a loss that is
@@ -26,8 +33,8 @@ RARE = 0.01
 """Share of the most frequent class below which another is rare."""
 DEAD = 0.999
 """Share of units of a layer that are 0 for all examples."""
-VANISHED = 1e-3
-"""First layer's gradient as a share of the last one's."""
+VANISHED, BEFORE = 1e-3, 10
+"""First layer's gradient as a share of the last one's, and allowed multiple at the start."""
 SATURATED = 0.9
 """Share of saturated outputs of a layer."""
 HIGH_START, HIGHER_BY = 4.0, 5.0
@@ -206,12 +213,17 @@ def targets_unscaled(program: WatchedProgram) -> Finding | None:
     """Find targets of a large scale in a regression that learns nothing."""
     size, spread = program.evidence.target_size, program.evidence.target_variance**0.5
     absolute = program.is_loss("l1", "smooth_l1") and not program.is_loss("mse")
+    enough = program.evidence.updates >= ENOUGH
     # the mean distance of numbers from their median is at most their standard deviation
-    held_up = _held_up(program) or (absolute and program.late_loss > spread > 0)
+    least = min(spread, HARDLY_BETTER * program.first.loss)
+    held_up = _held_up(program) or (absolute and enough and program.late_loss > least > 0)
     if not program.is_loss(*OF_NUMBERS) or not size > TARGETS or not held_up:
         return None
     if absolute:
-        compared = f"loss at the end {program.late_loss:.3g}, standard deviation {spread:.3g}"
+        compared = (
+            f"loss {program.first.loss:.3g} at the start, {program.late_loss:.3g} at the end; "
+            f"standard deviation {spread:.3g}"
+        )
     else:
         compared = program.compared
     return Finding(
@@ -248,7 +260,8 @@ def class_missing(program: WatchedProgram) -> Finding | None:
     """Find a class below the largest one seen that has no examples."""
     counts = program.evidence.class_counts
     holes = [k for k, count in enumerate(counts) if count == 0]
-    if program.is_loss(*OF_CLASSES) and len(counts) - len(holes) == 1 and sum(counts) >= FEWEST:
+    one = len(counts) - len(holes) == 1 and sum(counts) >= FEWEST
+    if one and program.is_loss(*OF_CLASSES) and not program.evidence.preflight:
         return Finding(
             f"All {sum(counts):,} targets are of class {len(counts) - 1}: there is nothing to "
             "learn.",
@@ -295,6 +308,8 @@ def vanishing_gradient(program: WatchedProgram) -> Finding | None:
     known = [share for share in program.course.shares if share == share]
     if not program.unlearned or not known or not np.median(known) < VANISHED:
         return None
+    if not known[0] < BEFORE * VANISHED or max(program.first.dead, default=0) >= DEAD:
+        return None  # the updates have ruined it, or no unit lives
     return Finding(
         "The gradient vanishes on its way: that of the first layer is {share:.2g} times that of "
         "the last.",
@@ -340,7 +355,8 @@ def no_activation(program: WatchedProgram) -> Finding | None:
 
 def inputs_constant(program: WatchedProgram) -> Finding | None:
     """Find inputs that are the same for all examples of every batch."""
-    if not program.unlearned or not program.always(lambda look: look.input_constant == 1):
+    alike = program.always(lambda look: look.input_constant == 1 and look.input_size < FLOAT32)
+    if not program.unlearned or not alike:
         return None
     return Finding(
         "All examples of a batch have the same inputs: there is nothing to tell them apart by.",

@@ -18,8 +18,9 @@ GONE = 1e-2
 """Share of its largest size below which a rate is gone."""
 STRONGER = 1.0
 """Size of the decay's pull as a multiple of the gradient."""
-STILL = 0.02
-"""Length of the path of the weights over all updates, as a share of them: they stay as they are."""
+STILL, LITTLE, MANY = 0.02, 0.15, 200
+"""Length of the path of the weights over all updates, as a share of them: they stay as they are, or
+move little in many updates."""
 DIVIDED = 0.1
 """Factor of a loss, as a share of one over the accumulated batches, that is too small."""
 NEARLY_ALL, MUCH = 0.85, 0.5
@@ -27,6 +28,8 @@ NEARLY_ALL, MUCH = 0.85, 0.5
 little is learned."""
 LEARNED = 0.6
 """Share of a constant's loss below which most is learned."""
+FEWER = 4
+"""Batches an update from which most are lost."""
 SEVERAL = 3
 """Batches after which there is no chance."""
 ADAPTIVE = ("Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "Rprop", "Lion")
@@ -155,6 +158,23 @@ def step_missing(program: WatchedProgram) -> Finding | None:
     )
 
 
+def batches_thrown_away(program: WatchedProgram) -> Finding | None:
+    """Find gradients of most batches that are cleared without an update."""
+    seen = program.evidence
+    rare = seen.updates and seen.calls >= FEWER * seen.accumulate * seen.updates
+    cleared = [look for look in program.looks if look.since > 1 and look.before == 0]
+    kept = [look for look in program.looks if look.since > 1 and look.before > 0]
+    if not rare or not cleared or kept or seen.optimizers > 1 or seen.optimizer == "LBFGS":
+        return None
+    return Finding(
+        "The gradients of most batches are cleared without an update: optimizer.step() stands "
+        "outside the loop over the batches.",
+        f"{seen.updates:,} updates in {seen.calls:,} batches; gradients 0 before the backward "
+        f"passes of batches that follow no update",
+        "optimizer.step()   # after each loss.backward(), within the loop",
+    )
+
+
 def wrong_parameters(program: WatchedProgram) -> Finding | None:
     """Find an optimizer whose parameters are not those of the model."""
     seen = program.evidence
@@ -256,10 +276,10 @@ def eval_in_training(program: WatchedProgram) -> Finding | None:
     if not seen.modes:
         return None
     never = program.always(lambda look: not look.training) and not seen.train_calls
-    if never and seen.fresh and seen.updates >= SEVERAL:
+    if never and seen.norm and seen.fresh and seen.updates >= SEVERAL:
         return Finding(
-            "The model is trained in eval mode from the start: dropout is off, and batch "
-            "normalisation neither normalises nor learns its statistics.",
+            "The model is trained in eval mode from the start: batch normalisation neither "
+            "normalises nor learns its statistics.",
             f"all {seen.calls:,} batches in eval mode; its weights are distributed as torch's "
             "layers draw them",
             "model.train()   # before the loop",
@@ -395,16 +415,16 @@ def rate_decays_too_soon(program: WatchedProgram) -> Finding | None:
 
 def rate_too_low(program: WatchedProgram) -> Finding | None:
     """Find updates that together hardly move the weights in a program that learns nothing."""
-    rates = sorted({rate for look in program.looks for rate in look.rates})
-    if program.evidence.updates and rates and rates[-1] == 0:
+    seen, rates = program.evidence, sorted({rate for one in program.looks for rate in one.rates})
+    if seen.updates and rates and rates[-1] == 0:
         why, certain = "is 0", True
-    elif program.unlearned and 0 < program.path < STILL:
+    elif program.unlearned and 0 < program.path < (LITTLE if seen.updates >= MANY else STILL):
         why, certain = "is too low, or the gradients are", False
     else:
         return None
     return Finding(
         f"The updates do not move the weights: the learning rate {why}.",
-        f"all {program.evidence.updates:,} updates move the weights by {program.path:.2g} of "
+        f"all {seen.updates:,} updates move the weights by {program.path:.2g} of "
         f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss "
         f"{_course(program)}",
         "lr=1e-3   # with Adam; 0.1 with SGD",
@@ -413,8 +433,7 @@ def rate_too_low(program: WatchedProgram) -> Finding | None:
 
 
 def rate_too_high(program: WatchedProgram) -> Finding | None:
-    """Find updates that change the weights by much of themselves in a program that learns nothing.
-    """
+    """Find updates that change the weights by much of themselves while nothing is learned."""
     moves = [look.moved for look in program.looks if look.moved == look.moved]
     rates = sorted({rate for look in program.looks for rate in look.rates})
     if not program.unlearned or not moves or not min(moves) > WILD or not rates:
@@ -433,13 +452,14 @@ def same_batch(program: WatchedProgram) -> Finding | None:
     """Find a loader that gives the same batch for every update."""
     seen, size = program.evidence, (program.first.target_shape or [0])[0]
     power = SMALLEST <= size <= LARGEST and size & (size - 1) == 0
-    known = seen.same_targets and seen.copies >= SEVERAL and seen.updates >= ENOUGH
-    if not (known and power and isfinite(program.first.output_std)):
+    every = seen.copies >= max(SEVERAL, len(program.looks) - 1)
+    if not (every and power and seen.updates >= ENOUGH):
         return None
     return Finding(
-        "Every update sees the same {size:d} targets, each time as a new tensor: the loop takes "
+        "Every update sees the same {size:d} examples, each time as new tensors: the loop takes "
         "the first batch of its loader again and again.",
-        f"the same targets in {seen.calls:,} batches of {size}",
+        f"the same inputs in all {len(program.looks)} of {seen.calls:,} batches that were looked "
+        "at, and their targets elsewhere in memory",
         "for inputs, targets in loader:   # in place of next(iter(loader)) within the loop",
         {"size": size},
         certain=False,

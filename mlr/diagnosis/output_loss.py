@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from math import inf
 
+import numpy as np
+
 from mlr.diagnosis.findings import Finding
 from mlr.diagnosis.program import OF_NUMBERS, OF_PROBABILITIES, WatchedProgram
 
@@ -22,12 +24,16 @@ EVEN = 0.2
 CUT = 0.5
 """Share of outputs at a bound of a clamp from which it is in the way."""
 DIFFERENCES = ("mse", "smooth_l1", "huber", "sub")
-RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+RANGES = {
+    **{"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "hardsigmoid": (0.0, 1.0)},
+    **{"tanh": (-1.0, 1.0), "lstm": (-1.0, 1.0)},
+}
 """Range of the outputs of an operation."""
 HALF = {"softplus": (0.0, inf), "exp": (0.0, inf), "log_softmax": (-inf, 0.0)}
 """Range of one that has a bound on one side."""
 MARGINS = {"hinge", "squared_hinge", "soft_margin"}
 """Losses on the product of output and label."""
+NEUTRAL = {"add", "sub", "rsub", "gather", "index"}
 LAYERS = ("layer", "add", "mean", "mul")
 """Operations that end with any number."""
 BOUNDS = frozenset(
@@ -172,7 +178,7 @@ def relu_output(program: WatchedProgram) -> Finding | None:
 
 def bounded_logits(program: WatchedProgram) -> Finding | None:
     """Find logits that an activation bounds."""
-    for name in ("tanh", "sigmoid", "hardsigmoid", "softmax"):
+    for name in ("tanh", "sigmoid", "hardsigmoid", "lstm", "softmax"):
         taken = ("log_softmax", "bce_logits") if name != "softmax" else ("bce_logits",)
         if program.has(name, *taken, *(("softmax", "sigmoid") if name != "softmax" else ())):
             low, high = RANGES.get(name, (0.0, 1.0))
@@ -183,6 +189,14 @@ def bounded_logits(program: WatchedProgram) -> Finding | None:
                 f"{_span(program, 'output_low', 'output_high')}",
                 f"remove the {name} after the last layer",
             )
+    if program.has("log_softmax", "bce_logits"):
+        return Finding(
+            "The loss expects logits, and the log_softmax before it bounds them to at most 0: no "
+            "class can get a probability above 0.5.",
+            "log_softmax is followed by bce_logits; outputs "
+            f"{_span(program, 'output_low', 'output_high')}",
+            "remove the log_softmax after the last layer",
+        )
     return None
 
 
@@ -235,7 +249,7 @@ def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
     alike = program.first.target_shape == program.first.output_shape
     if not (alike and labels and program.highest("target_high") == 1 and most > 1 + ROUNDING):
         return None
-    soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log")
+    soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log", "mse")
     if not (soft or program.is_loss("ce") or {"softmax+bce"} & program.forms.keys()):
         return None
     return Finding(
@@ -319,8 +333,8 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
     given = [one for one in program.feeds("bce") if one in ("layer", "tanh", "leaky_relu", "elu")]
     logs = [one for one in program.feeds("log") if one in ("layer", "tanh", "leaky_relu", "elu")]
     bounded = any(before in BOUNDS for before, _ in program.pairs)
-    if program.has("layer", "add", "rsub") and not bounded and program.lowest("output_low") < 0:
-        logs += ["layer"] if program.has("add", "log") or program.has("rsub", "log") else []
+    if not bounded and program.lowest("output_low") < 0 and _leads(program, "layer", "log"):
+        logs += ["layer"]
     if not (given or logs):
         return None
     loss = "binary_cross_entropy" if given else "The logarithm"
@@ -337,7 +351,7 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
 
 def clamped_output(program: WatchedProgram) -> Finding | None:
     """Find outputs that are clamped, many of them at a bound."""
-    share = program.last.output_edge
+    share = np.fmax(program.last.output_edge, program.last.fed_edge)
     if not program.has("layer", "clamp") or not share >= CUT:
         return None
     if not program.has("clamp", "bce", "log", "rsub", *DIFFERENCES):
@@ -345,9 +359,9 @@ def clamped_output(program: WatchedProgram) -> Finding | None:
     return Finding(
         "The outputs are clamped, and {share:%} of them are at a bound, where no gradient passes.",
         f"clamp follows the last layer; outputs {_span(program, 'output_low', 'output_high')}, "
-        f"{share:.3g} of the last batch at the ends",
+        f"{share:.3g} of what the loss is given at the ends",
         "torch.sigmoid(outputs) in place of clamp",
-        {"share": share},
+        {"share": float(share)},
         certain=False,
     )
 
@@ -444,7 +458,8 @@ def shapes_broadcast(program: WatchedProgram) -> Finding | None:
         count *= size
     fed = first.fed in ("mse", "smooth_l1", "huber") and first.fed_count == batch * count
     recognised = any(form.startswith("broadcast") for form in program.forms)
-    if batch < 2 or first.output_shape == first.target_shape or not (fed or recognised):
+    other = first.output_shape != first.target_shape  # else those of what the loss was given are
+    if batch < 2 or not (fed or (recognised and other)):
         return None
     return Finding(
         f"Outputs of shape {_shape(first.output_shape)} and targets of shape "
@@ -499,6 +514,14 @@ def _one_a_target(program: WatchedProgram) -> bool:
     sizes = program.first.output_shape, program.first.target_shape
     flat = all(len(size) == 1 or size[1:] == [1] for size in sizes)
     return flat and program.has("softmax", "bce", *DIFFERENCES)
+
+
+def _leads(program: WatchedProgram, before: str, after: str) -> bool:
+    """Tell if an operation leads to another through such as keep numbers below 0."""
+    found = [before]
+    for one in found:
+        found += [name for name in _after(program, one) & NEUTRAL if name not in found]
+    return any(program.has(one, after) for one in found)
 
 
 def _after(program: WatchedProgram, name: str) -> set[str]:

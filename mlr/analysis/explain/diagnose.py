@@ -51,7 +51,12 @@ PROGRAM_RULES: Mapping[str, Rule] = {
     for rule in (
         *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
         *(loop.wrong_parameters, loop.unregistered_layers, loop.zero_grad_misplaced),
-        *(loop.step_missing, output.softmax_over_one_unit, output.softmax_over_batch),
+        *(
+            loop.step_missing,
+            loop.batches_thrown_away,
+            output.softmax_over_one_unit,
+            output.softmax_over_batch,
+        ),
         *(output.softmax_over_wrong_axis, output.ctc_without_log_softmax),
         *(output.shapes_broadcast, output.softmax_twice, output.softmax_before_cross_entropy),
         *(output.sigmoid_twice, output.sigmoid_before_bce_with_logits, output.relu_output),
@@ -69,9 +74,10 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(loop.loss_too_small, loop.decay_too_strong, loop.dropout_too_strong),
         *(loop.rate_decays_too_soon, data.inputs_constant, data.inputs_unscaled),
         data.targets_unscaled,
-        *(data.start_too_large, loop.rate_too_low, clipped_dead, lr_too_high, loop.rate_too_high),
+        *(data.start_too_large, data.vanishing_gradient, loop.rate_too_low),
+        *(clipped_dead, lr_too_high, loop.rate_too_high),
         *(data.dead_relus, loop.same_batch),
-        *(saturated, data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates),
+        *(saturated, starved, data.imbalance, loop.too_few_updates),
         *(lr_too_low, data.no_activation, data.constant_outputs, data.targets_shuffled),
         *(overfitting, output.wrong_head),
     )

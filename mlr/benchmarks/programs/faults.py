@@ -30,6 +30,7 @@ FAULTS: dict[str, str] = {
     "zero_grad_missing": "Gradients of all former batches are summed up.",
     "zero_grad_misplaced": "Gradients are cleared before the optimizer reads them.",
     "step_missing": "The optimizer never makes a step.",
+    "batches_thrown_away": "The optimizer steps once an epoch; most gradients are cleared before.",
     "wrong_parameters": "The optimizer does not own the parameters that give the outputs.",
     "parameters_missing": "Trainable parameters are in no optimizer.",
     "unregistered_layers": "Layers in a plain list are no parameters of the model.",

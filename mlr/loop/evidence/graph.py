@@ -28,7 +28,7 @@ NAMES = {
     **{"bmm": "layer", "baddbmm": "layer", "convolution": "layer", "embedding": "layer"},
     **{"mkldnn_linear": "layer", "linear": "layer", "clamp_min": "clamp", "hardtanh": "clamp"},
     **{"clamp_max": "clamp", "squeeze_multiple": "squeeze", "soft_margin_loss": "soft_margin"},
-    **{"ctc_loss": "ctc", "nll_loss2_d": "nll"},
+    **{"ctc_loss": "ctc", "nll_loss2_d": "nll", "mkldnn_rnn_layer": "lstm"},
 }
 """Names of operations that differ from torch's own."""
 SHAPES = frozenset(
@@ -73,6 +73,7 @@ class GraphSeen:
         attached: True if the loss has a graph.
         whole: False for a graph that is too large to read.
         reaches: True if it comes through the outputs.
+        direct: True if it does so through the very tensor, and not through another view of it.
         pairs: `before>after` of operations that follow each other from the last layer to the loss,
             but for those that change only the shape.
         axes: (axis, number of axes, size) of each softmax among them.
@@ -91,6 +92,7 @@ class GraphSeen:
     attached: bool
     whole: bool = True
     reaches: bool = False
+    direct: bool = False
     pairs: list[str] = field(default_factory=list)
     axes: list[tuple[int, int, int]] = field(default_factory=list)
     fed: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
@@ -118,6 +120,7 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         _note(node, found)
     found.freed = _freed(nodes)
     top = outputs.grad_fn
+    found.direct = top is not None and top in nodes
     while top is not None and top not in nodes and operation(type(top).__name__) in SHAPES:
         top = _first(top)  # a view that the loss does not use, of what it does use
     found.reaches = top is not None and top in nodes

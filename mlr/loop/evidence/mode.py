@@ -46,6 +46,7 @@ class Modes:
 
     Attributes:
         dropout: largest probability of a dropout; NaN without any.
+        norm: True if there is batch normalisation that is trained.
         trained: batches in train mode.
         after: batches in eval mode after one in train mode.
         tested: calls in train mode without gradients, after a batch in train mode, but for those
@@ -56,6 +57,7 @@ class Modes:
         self._model, self.reads = model, reads_mode(model)
         dropped = [part.p for part in model.modules() if isinstance(part, _DropoutNd)]
         self.dropout = float(max(dropped, default=float("nan")))
+        self.norm = any(_reads(part) for part in model.modules() if isinstance(part, _BatchNorm))
         self.trained = self.after = self.tested = 0
         self.last: tuple[int, ...] = ()  # place and shape of the last inputs
         self.counted = False  # whether their call was counted

@@ -59,9 +59,9 @@ class Observer:
         self._forms: dict[str, str] | None = None
         self._multiples: dict[str, float] | None = None
         self._losses: list[float] = []  # of batches with these multiples
-        self._targets: Callable[[], Tensor | None] = lambda: None  # of the batch looked at before
-        self._place = 0
-        self.copies = 0
+        self._batch: Callable[[], Tensor | None] = lambda: None  # targets of the look before
+        self._place, self._inputs = 0, nan  # of them in memory, and the sum of the inputs
+        self._copies = 0
         self._order: Order | None = None
         self._at_step, self._since = nan, 0  # norm at the last update, batches since
         self.calls = self.updates = 0
@@ -92,11 +92,11 @@ class Observer:
         found: dict[str, Any] = {
             **{"call": call, "updates": self.updates, "training": self._modes.training},
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
+            "since": self._since,
             **values.of_outputs(outputs),
             **values.of_targets(targets),
             **symmetric(self._model),
         }
-        self._of_place(targets)
         self._order = None
         if loss is not None:
             found |= self._of_loss(outputs, targets, loss)
@@ -108,12 +108,14 @@ class Observer:
 
     def _of_loss(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
+        self._of_copies(targets, seen.inputs)
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}
         found: dict[str, Any] = {
             **{"known": seen.whole, "attached": seen.attached, "reaches": seen.reaches},
             "trains": any(id(leaf) in mine for leaf in seen.leaves),
             "freed": seen.freed,
+            "returned": not seen.direct,  # else to be noted
             **{"pairs": seen.pairs, "weighted": seen.weighted},
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
@@ -143,14 +145,14 @@ class Observer:
             for name, factor in self._multiples.items()
         ]
 
-    def _of_place(self, targets: Tensor) -> None:
-        """Count the looks whose targets lie elsewhere in memory than those of the look before."""
-        dense = targets.layout is torch.strided
-        former, place = self._targets(), targets.data_ptr() if dense else 0
-        view = targets._base is not None
-        if self._looks and former is not targets and place != self._place and not view:
-            self.copies += 1
-        self._targets, self._place = weakref.ref(targets), place
+    def _of_copies(self, targets: Tensor, inputs: Tensor | None) -> None:
+        """Count the looks at the batch of the look before that is made of new tensors."""
+        if inputs is None or targets.layout is not torch.strided:
+            return
+        place, total = targets.data_ptr(), float(inputs.detach().double().sum())
+        fresh = self._batch() is not targets and place != self._place and targets._base is None
+        self._copies += fresh and total == self._inputs
+        self._batch, self._place, self._inputs = weakref.ref(targets), place, total
 
     def before_step(self) -> None:
         """Note the gradients at the update after a batch that is looked at."""
@@ -182,7 +184,7 @@ class Observer:
             "last_layers": _last_layers(self._model),
             "modes": self._modes.reads,
             "tested": self._modes.tested,
-            "dropout": self._modes.dropout,
+            **{"dropout": self._modes.dropout, "norm": self._modes.norm},
             "optimizers": len(self._optimizers),
             **{"train_calls": self._modes.trained, "eval_after_train": self._modes.after},
             "optimizer": type(first).__name__ if first is not None else "",
@@ -191,7 +193,7 @@ class Observer:
             ),
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
-            "copies": self.copies,
+            "copies": self._copies,
             **self._parameters.entries(),
             **self.targets.entries(),
         }

@@ -105,6 +105,7 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
     found: dict[str, Any] = {
         "fed": name,
         **{"fed_low": float(low), "fed_high": float(high), "fed_count": graph.fed[0][1].numel()},
+        "fed_edge": float(((given == low) | (given == high)).double().mean()),
     }
     if name in ("nll", "ctc") and given.dim() > 1:
         axis = 1 if name == "nll" and given.dim() > 2 else -1
@@ -126,8 +127,6 @@ class Targets:
         self._pairs = [0.0, 0.0]  # successive targets, those that are equal
         self._batches = [0, 0]  # batches of several examples, those of one class
         self._lost = 0  # batches with a target that is not finite
-        self._alike = True  # all batches have the targets of the first
-        self._first: Tensor | None = None
 
     def add(self, targets: Tensor) -> None:
         """Store a copy of some targets, of later batches rarely."""
@@ -147,16 +146,10 @@ class Targets:
         waiting, self._waiting = self._waiting, []
         for shape in dict.fromkeys((one.shape, one.dtype) for one in waiting):
             same = torch.stack([one for one in waiting if (one.shape, one.dtype) == shape])
-            self._compare(same)
             finite = same.isfinite().reshape(len(same), -1).all(1)
             self._lost += int((~finite).sum())
             if same.numel() and bool(finite.any()):
                 self._add(same[finite])
-
-    def _compare(self, same: Tensor) -> None:
-        """Note if batches (n, B, …) differ from the first."""
-        first = self._first = same[0] if self._first is None else self._first
-        self._alike = self._alike and first.shape == same.shape[1:] and bool((same == first).all())
 
     def _add(self, same: Tensor) -> None:
         """Count batches (n, B, …) of one shape."""
@@ -193,7 +186,6 @@ class Targets:
         """Return the counts as entries of the evidence."""
         self.count()
         found: dict[str, Any] = {"lost_targets": self._lost}
-        found["same_targets"] = self._alike and self._calls > 1
         if self._counts is not None:
             there = self._counts.nonzero()
             last = int(there.max()) if len(there) else -1
