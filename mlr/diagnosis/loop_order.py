@@ -7,7 +7,7 @@ from math import isfinite
 import numpy as np
 
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import ENOUGH, WatchedProgram
+from mlr.diagnosis.program import ENOUGH, HARDLY_BETTER, WatchedProgram
 from mlr.records.evidence import Evidence, Untrained
 
 NO_STEP = 10
@@ -38,8 +38,8 @@ WILD = 0.3
 """Step of the weights as a share of them that no training bears for long."""
 SMALLEST, LARGEST = 2, 256
 """Sizes of batches that a loader gives."""
-FEW = 100
-"""Updates that are few for any model."""
+FEWEST, FEW = 8, 100
+"""Updates of a program that is more than a trial, and that are few for any model."""
 
 
 def loss_without_graph(program: WatchedProgram) -> Finding | None:
@@ -187,7 +187,7 @@ def wrong_parameters(program: WatchedProgram) -> Finding | None:
         f"{seen.unowned.count} of {seen.parameters} parameters of the model are in no optimizer "
         f"({', '.join(seen.unowned.names)}); {seen.strangers} of the optimizer's are not the "
         "model's",
-        "optimizer = torch.optim.Adam(model.parameters())   # after the last change of the model",
+        f"{_optimizer(program)}   # after the last change of the model",
     )
 
 
@@ -216,7 +216,7 @@ def parameters_missing(program: WatchedProgram) -> Finding | None:
         f"No optimizer owns {_named(missing)}: the parameters require a gradient, and stay as they "
         "are.",
         f"{missing.count} of {seen.parameters} parameters are in no optimizer{_after(seen)}",
-        "optimizer = torch.optim.Adam(model.parameters())",
+        _optimizer(program),
         certain=not missing.before,
     )
 
@@ -239,6 +239,7 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     """Find a loss that the steps raise."""
     seen = program.evidence
     flipped = bool(program.forms) and all(form.startswith("-") for form in program.forms)
+    flipped = flipped and seen.optimizers == 1  # else one player's, who is to lose
     rate = min((rate for look in program.looks for rate in look.rates), default=1.0)
     if seen.maximize == flipped and rate >= 0:
         return None
@@ -248,7 +249,7 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     elif seen.maximize:
         what, mend = (
             "maximize=True",
-            f"optimizer = torch.optim.{seen.optimizer}(model.parameters())",
+            _optimizer(program),
         )
         evidence = f"{seen.optimizer} has maximize=True; loss {_course(program)}"
     else:
@@ -319,7 +320,7 @@ def decay_too_strong(program: WatchedProgram) -> Finding | None:
         "Weight decay pulls {share:.3g} times as strongly as the gradient, and nothing is learned.",
         f"weight_decay · ‖w‖ / ‖g‖ {np.median(shares):.3g} (median of {len(shares)} updates); "
         f"{program.compared}",
-        "weight_decay=1e-4   # or torch.optim.AdamW, where the rate multiplies it",
+        "weight_decay=1e-4",
         {"share": float(np.median(shares))},
         certain=False,
     )
@@ -427,7 +428,7 @@ def rate_too_low(program: WatchedProgram) -> Finding | None:
         f"all {seen.updates:,} updates move the weights by {program.path:.2g} of "
         f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss "
         f"{_course(program)}",
-        "lr=1e-3   # with Adam; 0.1 with SGD",
+        "lr=1e-3" if seen.optimizer.removesuffix("W") in ADAPTIVE else "lr=0.1",
         certain=certain,
     )
 
@@ -468,7 +469,8 @@ def same_batch(program: WatchedProgram) -> Finding | None:
 
 def too_few_updates(program: WatchedProgram) -> Finding | None:
     """Find a program that learned nothing in a few updates."""
-    if not program.unlearned or program.evidence.updates >= FEW:
+    early = program.late_loss >= HARDLY_BETTER * program.constant
+    if not early or not FEWEST <= program.evidence.updates < FEW:
         return None
     return Finding(
         "The training is short: {updates:,.0f} updates are few for any model.",
@@ -477,6 +479,13 @@ def too_few_updates(program: WatchedProgram) -> Finding | None:
         {"updates": program.evidence.updates},
         certain=False,
     )
+
+
+def _optimizer(program: WatchedProgram) -> str:
+    """Write the line that makes the program's optimizer."""
+    rates = program.first.rates[:1]
+    options = "".join(f", lr={rate:g}" for rate in rates if rate > 0)
+    return f"optimizer = {program.evidence.optimizer or 'Adam'}(model.parameters(){options})"
 
 
 def _named(some: Untrained) -> str:

@@ -81,6 +81,7 @@ class GraphSeen:
         weighted: True if the loss weights its examples or classes.
         leaves: tensors that get a gradient.
         inputs: the tensor that a layer reads without passing a gradient on; None if unknown.
+        read: all such tensors, as that and the first state of a recurrent layer, which is 0.
         hidden: outputs of ReLUs.
         layers: number of layers below the outputs.
         bounded: outputs of hidden tanh and sigmoid, by name.
@@ -99,6 +100,7 @@ class GraphSeen:
     weighted: bool = False
     leaves: list[Tensor] = field(default_factory=list)
     inputs: Tensor | None = None
+    read: list[Tensor] = field(default_factory=list)
     hidden: list[Tensor] = field(default_factory=list)
     layers: int = 0
     linear: bool = False
@@ -119,6 +121,9 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
     for node in nodes:
         _note(node, found)
     found.freed = _freed(nodes)
+    # the last found is the first layer's
+    lively = (read for read in reversed(found.read) if bool(read.any()))
+    found.inputs = next(lively, found.read[-1] if found.read else None)
     top = outputs.grad_fn
     found.direct = top is not None and top in nodes
     while top is not None and top not in nodes and operation(type(top).__name__) in SHAPES:
@@ -175,7 +180,7 @@ def _note(node: Any, found: GraphSeen) -> None:
         place = 1 if kind.startswith("Addmm") else 0
         passes_on = len(node.next_functions) <= place or node.next_functions[place][0] is not None
         if read is not None and not passes_on and not read.requires_grad:
-            found.inputs = read  # the last found is the first layer's
+            found.read.append(read)
 
 
 def _freed(nodes: Iterable[Any]) -> bool:

@@ -24,6 +24,8 @@ ALIKE, APART = 3, 0.01
 """Batches and relative distance of their losses that show a loss as a multiple of another."""
 SPREAD = 4
 LAST_LAYERS = 3
+COMPARED = 64
+"""First targets by which two batches are compared."""
 
 
 class Observer:
@@ -60,7 +62,8 @@ class Observer:
         self._multiples: dict[str, float] | None = None
         self._losses: list[float] = []  # of batches with these multiples
         self._batch: Callable[[], Tensor | None] = lambda: None  # targets of the look before
-        self._place, self._inputs = 0, nan  # of them in memory, and the sum of the inputs
+        self._place = 0  # of them in memory
+        self._values: tuple[float, list[float]] = nan, []  # sum of the inputs, first targets
         self._copies = 0
         self._order: Order | None = None
         self._at_step, self._since = nan, 0  # norm at the last update, batches since
@@ -150,9 +153,10 @@ class Observer:
         if inputs is None or targets.layout is not torch.strided:
             return
         place, total = targets.data_ptr(), float(inputs.detach().double().sum())
+        first = targets.detach().reshape(-1)[:COMPARED].tolist()
         fresh = self._batch() is not targets and place != self._place and targets._base is None
-        self._copies += fresh and total == self._inputs
-        self._batch, self._place, self._inputs = weakref.ref(targets), place, total
+        self._copies += fresh and (total, first) == self._values
+        self._batch, self._place, self._values = weakref.ref(targets), place, (total, first)
 
     def before_step(self) -> None:
         """Note the gradients at the update after a batch that is looked at."""
