@@ -98,9 +98,9 @@ def lost_at_once(program: WatchedProgram) -> Finding | None:
     if not 0 < max(before) <= GREW * before[0]:
         return None
     return Finding(
-        "The loss is not finite from one batch to the next, and had not grown before: no learning "
-        "rate does that, but a missing value among the inputs or targets, a log or sqrt of 0, or "
-        "a division by 0.",
+        "The loss is not finite from one batch to the next, and had not grown before, as it does "
+        "by a high learning rate: look for a missing value among inputs and targets, a log or "
+        "sqrt of 0, and a division by 0.",
         f"loss {before[0]:.3g} at the start, at most {max(before):.3g}, {before[-1]:.3g} before "
         f"update {updates[lost - 1]:,.0f}, and not finite before update {updates[lost]:,.0f}",
         "assert inputs.isfinite().all() and targets.isfinite().all()   # and "

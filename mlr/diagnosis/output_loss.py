@@ -435,7 +435,7 @@ def _margin(program: WatchedProgram) -> str | None:
     if program.first.fed == "soft_margin":
         return "SoftMarginLoss"
     margin = next(iter(sorted(forms & MARGINS)), None)
-    return margin if margin and forms <= MARGINS else None
+    return f"a {margin.replace('_', ' ')} loss" if margin and forms <= MARGINS else None
 
 
 def _beyond(program: WatchedProgram) -> tuple[float, float] | None:

@@ -20,7 +20,7 @@ def _reads(part: nn.Module) -> bool:
     if isinstance(part, _DropoutNd) and part.p > 0:
         return True
     norm = isinstance(part, _BatchNorm) and part.track_running_stats
-    return norm and (part.weight is None or part.weight.requires_grad)
+    return bool(norm and (part.weight is None or part.weight.requires_grad))
 
 
 def _live(part: nn.Module) -> bool:
