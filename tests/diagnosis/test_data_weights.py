@@ -80,7 +80,12 @@ def wide(model):
         ("lost_at_once", X.where(HOLE.roll(80, 0), torch.nan), CLASSES, {"shuffle": False}),
         ("inputs_constant", X[:1].expand(240, 5), CLASSES, {"epochs": 20}),
         ("class_missing", X, torch.ones(240).long(), {}),
-        ("targets_unscaled", X, 1e4 * PRICE, {**REGRESSION, "loss": F.l1_loss}),
+        (
+            "targets_unscaled",
+            X,
+            1e4 * PRICE,
+            {**REGRESSION, "loss": F.l1_loss, "model": network(1)},
+        ),
         ("zero_weights", X, CLASSES, {"model": constant(network(), 0)}),
         ("symmetric_weights", X, CLASSES, {"model": equal(network())}),
         ("saturated", X, CLASSES, {"model": steep(network(3, nn.Tanh)), "rate": 1e-2}),
