@@ -7,8 +7,18 @@ from math import isfinite
 import numpy as np
 
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import OF_CLASSES, OF_PROBABILITIES, WatchedProgram
+from mlr.diagnosis.program import (
+    ENOUGH,
+    HARDLY_BETTER,
+    OF_CLASSES,
+    OF_NUMBERS,
+    OF_PROBABILITIES,
+    WatchedProgram,
+)
 
+AT_ONCE, GREW = 4, 1.5
+"""Updates between two measured losses, and largest multiple of the first one, of a loss that is
+lost by a single batch."""
 FLOAT32 = 1e5
 """|mean| / std of a column from which float32 loses its differences."""
 LARGE, SMALL = 10.0, 0.01
@@ -23,8 +33,8 @@ RARE = 0.01
 """Share of the most frequent class below which another is rare."""
 DEAD = 0.999
 """Share of units of a layer that are 0 for all examples."""
-VANISHED = 1e-3
-"""First layer's gradient as a share of the last one's."""
+VANISHED, BEFORE = 1e-3, 10
+"""First layer's gradient as a share of the last one's, and allowed multiple at the start."""
 SATURATED = 0.9
 """Share of saturated outputs of a layer."""
 HIGH_START, HIGHER_BY = 4.0, 5.0
@@ -57,7 +67,46 @@ def not_finite_values(program: WatchedProgram) -> Finding | None:
                 mend,
                 {"share": share},
             )
+        later = [look for look in program.looks if getattr(look, f"{name}_lost") > 0]
+        if later and name != "output":  # outputs may be lost by an update
+            share = getattr(later[0], f"{name}_lost")
+            return Finding(
+                f"{{share:%}} of the {name}s of a batch are not finite: one such batch makes all "
+                "parameters NaN.",
+                f"share of NaN and infinite {name}s {share:.3g} in batch {later[0].call:,}",
+                mend,
+                {"share": share},
+            )
+    if program.evidence.lost_targets:
+        return Finding(
+            "Some targets are not finite: one such batch makes all parameters NaN.",
+            f"NaN or infinite targets in {program.evidence.lost_targets:,} batches",
+            "drop the examples whose targets are not finite",
+        )
     return None
+
+
+def lost_at_once(program: WatchedProgram) -> Finding | None:
+    """Find a loss that is lost from one batch to the next, and had not grown before."""
+    losses, updates = program.losses, list(program.course.updates)
+    if len(losses) != len(updates):
+        updates = [look.updates for look in program.looks]
+    lost = next((at for at, loss in enumerate(losses) if not isfinite(loss)), None)
+    if not lost or len(losses) != len(updates) or updates[lost] - updates[lost - 1] > AT_ONCE:
+        return None
+    before = losses[:lost]
+    if not 0 < max(before) <= GREW * before[0]:
+        return None
+    return Finding(
+        "The loss is not finite from one batch to the next, and had not grown before, as it does "
+        "by a high learning rate: look for a missing value among inputs and targets, a log or "
+        "sqrt of 0, and a division by 0.",
+        f"loss {before[0]:.3g} at the start, at most {max(before):.3g}, {before[-1]:.3g} before "
+        f"update {updates[lost - 1]:,.0f}, and not finite before update {updates[lost]:,.0f}",
+        "assert inputs.isfinite().all() and targets.isfinite().all()   # and "
+        "torch.autograd.set_detect_anomaly(True)",
+        certain=False,
+    )
 
 
 def zero_weights(program: WatchedProgram) -> Finding | None:
@@ -162,13 +211,25 @@ def _held_up(program: WatchedProgram) -> bool:
 
 def targets_unscaled(program: WatchedProgram) -> Finding | None:
     """Find targets of a large scale in a regression that learns nothing."""
-    size = program.evidence.target_size
-    if not program.is_loss("mse") or not size > TARGETS or not _held_up(program):
+    size, spread = program.evidence.target_size, program.evidence.target_variance**0.5
+    absolute = program.is_loss("l1", "smooth_l1") and not program.is_loss("mse")
+    enough = program.evidence.updates >= ENOUGH
+    # the mean distance of numbers from their median is at most their standard deviation
+    least = min(spread, HARDLY_BETTER * program.first.loss)
+    held_up = _held_up(program) or (absolute and enough and program.late_loss > least > 0)
+    if not program.is_loss(*OF_NUMBERS) or not size > TARGETS or not held_up:
         return None
+    if absolute:
+        compared = (
+            f"loss {program.first.loss:.3g} at the start, {program.late_loss:.3g} at the end; "
+            f"standard deviation {spread:.3g}"
+        )
+    else:
+        compared = program.compared
     return Finding(
         "The targets have a size of {size:.3g}: the last layer takes long to reach it, or its "
         "gradients are too large.",
-        f"root mean square of the targets {size:.3g}; {program.compared}",
+        f"root mean square of the targets {size:.3g}; {compared}",
         "targets = (targets - mean) / std   # and predictions = outputs * std + mean",
         {"size": size},
         certain=False,
@@ -199,6 +260,15 @@ def class_missing(program: WatchedProgram) -> Finding | None:
     """Find a class below the largest one seen that has no examples."""
     counts = program.evidence.class_counts
     holes = [k for k, count in enumerate(counts) if count == 0]
+    one = len(counts) - len(holes) == 1 and sum(counts) >= FEWEST
+    if one and program.is_loss(*OF_CLASSES) and not program.evidence.preflight:
+        return Finding(
+            f"All {sum(counts):,} targets are of class {len(counts) - 1}: there is nothing to "
+            "learn.",
+            f"targets by class {', '.join(map(str, counts[:12]))}; {program.outputs} outputs",
+            "check how the labels are read",
+            certain=program.evidence.optimizers == 1,
+        )
     if not (program.first.target_integer and program.is_loss(*OF_CLASSES)) or not holes:
         return None
     if sum(counts) < FEWEST * len(counts) or len(holes) > max(1, HOLES * len(counts)):
@@ -238,6 +308,8 @@ def vanishing_gradient(program: WatchedProgram) -> Finding | None:
     known = [share for share in program.course.shares if share == share]
     if not program.unlearned or not known or not np.median(known) < VANISHED:
         return None
+    if not known[0] < BEFORE * VANISHED or max(program.first.dead, default=0) >= DEAD:
+        return None  # the updates have ruined it, or no unit lives
     return Finding(
         "The gradient vanishes on its way: that of the first layer is {share:.2g} times that of "
         "the last.",
@@ -277,6 +349,20 @@ def no_activation(program: WatchedProgram) -> Finding | None:
         "linear layer.",
         f"nothing but layers in the graph below the outputs; {program.compared}",
         "nn.ReLU() between the layers",
+        certain=False,
+    )
+
+
+def inputs_constant(program: WatchedProgram) -> Finding | None:
+    """Find inputs that are the same for all examples of every batch."""
+    alike = program.always(lambda look: look.input_constant == 1 and look.input_size < FLOAT32)
+    if not program.unlearned or not alike:
+        return None
+    return Finding(
+        "All examples of a batch have the same inputs: there is nothing to tell them apart by.",
+        f"no column of the inputs varies; root mean square {program.first.input_size:.3g}; "
+        f"{program.compared}",
+        "print(inputs.std(0))   # and check how they are read and scaled",
         certain=False,
     )
 

@@ -7,7 +7,7 @@ from math import isfinite
 import numpy as np
 
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import WatchedProgram
+from mlr.diagnosis.program import ENOUGH, HARDLY_BETTER, WatchedProgram
 from mlr.records.evidence import Evidence, Untrained
 
 NO_STEP = 10
@@ -18,8 +18,9 @@ GONE = 1e-2
 """Share of its largest size below which a rate is gone."""
 STRONGER = 1.0
 """Size of the decay's pull as a multiple of the gradient."""
-STILL = 0.02
-"""Length of the path of the weights over all updates, as a share of them: they stay as they are."""
+STILL, LITTLE, MANY = 0.02, 0.15, 200
+"""Length of the path of the weights over all updates, as a share of them: they stay as they are, or
+move little in many updates."""
 DIVIDED = 0.1
 """Factor of a loss, as a share of one over the accumulated batches, that is too small."""
 NEARLY_ALL, MUCH = 0.85, 0.5
@@ -27,8 +28,18 @@ NEARLY_ALL, MUCH = 0.85, 0.5
 little is learned."""
 LEARNED = 0.6
 """Share of a constant's loss below which most is learned."""
-FEW = 100
-"""Updates that are few for any model."""
+FEWER = 4
+"""Batches an update from which most are lost."""
+SEVERAL = 3
+"""Batches after which there is no chance."""
+ADAPTIVE = ("Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "Rprop", "Lion")
+"""Optimizers whose steps do not depend on the scale of the loss."""
+WILD = 0.3
+"""Step of the weights as a share of them that no training bears for long."""
+SMALLEST, LARGEST = 2, 256
+"""Sizes of batches that a loader gives."""
+FEWEST, FEW = 8, 100
+"""Updates of a program that is more than a trial, and that are few for any model."""
 
 
 def loss_without_graph(program: WatchedProgram) -> Finding | None:
@@ -83,8 +94,19 @@ def stale_outputs(program: WatchedProgram) -> Finding | None:
 
 
 def wrong_loss(program: WatchedProgram) -> Finding | None:
-    """Find a loss that does not depend on the outputs."""
+    """Find a loss that does not depend on the outputs, or that is not the one differentiated."""
     apart = program.always(lambda look: look.attached and not look.reaches and look.trains)
+    updated = [
+        look for look in program.looks if look.attached and look.reaches and look.at_step > 0
+    ]
+    if len(updated) >= SEVERAL and not any(look.returned or look.freed for look in program.looks):
+        return Finding(
+            "The backward pass does not come through the outputs: another loss is differentiated "
+            "than the one that they are compared by.",
+            f"no gradient came to the outputs in {len(updated)} batches, and the optimizer made "
+            f"steps by gradients of norm {updated[-1].at_step:.3g}",
+            "loss.backward()   # of the loss of outputs and targets, and no part of it",
+        )
     if not apart:
         return None
     return Finding(
@@ -136,6 +158,23 @@ def step_missing(program: WatchedProgram) -> Finding | None:
     )
 
 
+def batches_thrown_away(program: WatchedProgram) -> Finding | None:
+    """Find gradients of most batches that are cleared without an update."""
+    seen = program.evidence
+    rare = seen.updates and seen.calls >= FEWER * seen.accumulate * seen.updates
+    cleared = [look for look in program.looks if look.since > 1 and look.before == 0]
+    kept = [look for look in program.looks if look.since > 1 and look.before > 0]
+    if not rare or not cleared or kept or seen.optimizers > 1 or seen.optimizer == "LBFGS":
+        return None
+    return Finding(
+        "The gradients of most batches are cleared without an update: optimizer.step() stands "
+        "outside the loop over the batches.",
+        f"{seen.updates:,} updates in {seen.calls:,} batches; gradients 0 before the backward "
+        f"passes of batches that follow no update",
+        "optimizer.step()   # after each loss.backward(), within the loop",
+    )
+
+
 def wrong_parameters(program: WatchedProgram) -> Finding | None:
     """Find an optimizer whose parameters are not those of the model."""
     seen = program.evidence
@@ -148,7 +187,7 @@ def wrong_parameters(program: WatchedProgram) -> Finding | None:
         f"{seen.unowned.count} of {seen.parameters} parameters of the model are in no optimizer "
         f"({', '.join(seen.unowned.names)}); {seen.strangers} of the optimizer's are not the "
         "model's",
-        "optimizer = torch.optim.Adam(model.parameters())   # after the last change of the model",
+        f"{_optimizer(program)}   # after the last change of the model",
     )
 
 
@@ -177,7 +216,7 @@ def parameters_missing(program: WatchedProgram) -> Finding | None:
         f"No optimizer owns {_named(missing)}: the parameters require a gradient, and stay as they "
         "are.",
         f"{missing.count} of {seen.parameters} parameters are in no optimizer{_after(seen)}",
-        "optimizer = torch.optim.Adam(model.parameters())",
+        _optimizer(program),
         certain=not missing.before,
     )
 
@@ -200,6 +239,7 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     """Find a loss that the steps raise."""
     seen = program.evidence
     flipped = bool(program.forms) and all(form.startswith("-") for form in program.forms)
+    flipped = flipped and seen.optimizers == 1  # else one player's, who is to lose
     rate = min((rate for look in program.looks for rate in look.rates), default=1.0)
     if seen.maximize == flipped and rate >= 0:
         return None
@@ -209,7 +249,7 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     elif seen.maximize:
         what, mend = (
             "maximize=True",
-            f"optimizer = torch.optim.{seen.optimizer}(model.parameters())",
+            _optimizer(program),
         )
         evidence = f"{seen.optimizer} has maximize=True; loss {_course(program)}"
     else:
@@ -234,7 +274,19 @@ def momentum_too_high(program: WatchedProgram) -> Finding | None:
 def eval_in_training(program: WatchedProgram) -> Finding | None:
     """Find a model with dropout or batch normalisation that is trained in eval mode."""
     seen = program.evidence
-    if not seen.modes or not seen.eval_after_train:
+    if not seen.modes:
+        return None
+    never = program.always(lambda look: not look.training) and not seen.train_calls
+    if never and seen.norm and seen.fresh and seen.updates >= SEVERAL:
+        return Finding(
+            "The model is trained in eval mode from the start: batch normalisation neither "
+            "normalises nor learns its statistics.",
+            f"all {seen.calls:,} batches in eval mode; its weights are distributed as torch's "
+            "layers draw them",
+            "model.train()   # before the loop",
+            certain=False,
+        )
+    if not seen.eval_after_train:
         return None
     return Finding(
         "The model is trained in eval mode, so that dropout is off and batch normalisation uses "
@@ -268,7 +320,7 @@ def decay_too_strong(program: WatchedProgram) -> Finding | None:
         "Weight decay pulls {share:.3g} times as strongly as the gradient, and nothing is learned.",
         f"weight_decay · ‖w‖ / ‖g‖ {np.median(shares):.3g} (median of {len(shares)} updates); "
         f"{program.compared}",
-        "weight_decay=1e-4   # or torch.optim.AdamW, where the rate multiplies it",
+        "weight_decay=1e-4",
         {"share": float(np.median(shares))},
         certain=False,
     )
@@ -309,14 +361,17 @@ def loss_too_small(program: WatchedProgram) -> Finding | None:
     if not program.unlearned or not known or not seen.calls:
         return None
     usual = seen.updates / seen.calls  # of a mean over accumulated batches
-    if not max(known) < DIVIDED * usual:
+    factor = max(known) * program.multiple
+    scaled = seen.optimizer.removesuffix("W") in ADAPTIVE and not program.path < STILL
+    if not factor < DIVIDED * usual or scaled:
         return None
     return Finding(
         "The loss is multiplied by {factor:.2g} before its backward pass, and the steps are too "
         "small to learn by.",
-        f"factor {max(known):.3g}, for {1 / usual:.3g} batches an update; {program.compared}",
-        "loss.backward()   # divided by the number of accumulated batches, and no more",
-        {"factor": max(known)},
+        f"factor {factor:.3g} of a mean over examples, for {1 / usual:.3g} batches an update; "
+        f"{program.compared}",
+        "loss.backward()   # of the mean, divided by the number of accumulated batches at most",
+        {"factor": factor},
         certain=False,
     )
 
@@ -361,26 +416,61 @@ def rate_decays_too_soon(program: WatchedProgram) -> Finding | None:
 
 def rate_too_low(program: WatchedProgram) -> Finding | None:
     """Find updates that together hardly move the weights in a program that learns nothing."""
-    rates = sorted({rate for look in program.looks for rate in look.rates})
-    if program.evidence.updates and rates and rates[-1] == 0:
+    seen, rates = program.evidence, sorted({rate for one in program.looks for rate in one.rates})
+    if seen.updates and rates and rates[-1] == 0:
         why, certain = "is 0", True
-    elif program.unlearned and 0 < program.path < STILL:
+    elif program.unlearned and 0 < program.path < (LITTLE if seen.updates >= MANY else STILL):
         why, certain = "is too low, or the gradients are", False
     else:
         return None
     return Finding(
         f"The updates do not move the weights: the learning rate {why}.",
-        f"all {program.evidence.updates:,} updates move the weights by {program.path:.2g} of "
+        f"all {seen.updates:,} updates move the weights by {program.path:.2g} of "
         f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss "
         f"{_course(program)}",
-        "lr=1e-3   # with Adam; 0.1 with SGD",
+        "lr=1e-3" if seen.optimizer.removesuffix("W") in ADAPTIVE else "lr=0.1",
         certain=certain,
+    )
+
+
+def rate_too_high(program: WatchedProgram) -> Finding | None:
+    """Find updates that change the weights by much of themselves while nothing is learned."""
+    moves = [look.moved for look in program.looks if look.moved == look.moved]
+    rates = sorted({rate for look in program.looks for rate in look.rates})
+    if not program.unlearned or not moves or not min(moves) > WILD or not rates:
+        return None
+    return Finding(
+        "Each update changes the weights by {share:%} of themselves: the learning rate is too "
+        "high.",
+        f"‖Δw‖ / ‖w‖ {min(moves):.3g} to {max(moves):.3g}; lr={rates[-1]:g}; {program.compared}",
+        f"lr={rates[-1] / 10:.3g}",
+        {"share": float(np.median(moves))},
+        certain=False,
+    )
+
+
+def same_batch(program: WatchedProgram) -> Finding | None:
+    """Find a loader that gives the same batch for every update."""
+    seen, size = program.evidence, (program.first.target_shape or [0])[0]
+    power = SMALLEST <= size <= LARGEST and size & (size - 1) == 0
+    every = seen.copies >= max(SEVERAL, len(program.looks) - 1)
+    if not (every and power and seen.updates >= ENOUGH):
+        return None
+    return Finding(
+        "Every update sees the same {size:d} examples, each time as new tensors: the loop takes "
+        "the first batch of its loader again and again.",
+        f"the same inputs in all {len(program.looks)} of {seen.calls:,} batches that were looked "
+        "at, and their targets elsewhere in memory",
+        "for inputs, targets in loader:   # in place of next(iter(loader)) within the loop",
+        {"size": size},
+        certain=False,
     )
 
 
 def too_few_updates(program: WatchedProgram) -> Finding | None:
     """Find a program that learned nothing in a few updates."""
-    if not program.unlearned or program.evidence.updates >= FEW:
+    early = program.late_loss >= HARDLY_BETTER * program.constant
+    if not early or not FEWEST <= program.evidence.updates < FEW:
         return None
     return Finding(
         "The training is short: {updates:,.0f} updates are few for any model.",
@@ -389,6 +479,13 @@ def too_few_updates(program: WatchedProgram) -> Finding | None:
         {"updates": program.evidence.updates},
         certain=False,
     )
+
+
+def _optimizer(program: WatchedProgram) -> str:
+    """Write the line that makes the program's optimizer."""
+    rates = program.first.rates[:1]
+    options = "".join(f", lr={rate:g}" for rate in rates if rate > 0)
+    return f"optimizer = {program.evidence.optimizer or 'Adam'}(model.parameters(){options})"
 
 
 def _named(some: Untrained) -> str:

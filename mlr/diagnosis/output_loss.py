@@ -7,6 +7,10 @@ agree.
 
 from __future__ import annotations
 
+from math import inf
+
+import numpy as np
+
 from mlr.diagnosis.findings import Finding
 from mlr.diagnosis.program import OF_NUMBERS, OF_PROBABILITIES, WatchedProgram
 
@@ -20,8 +24,16 @@ EVEN = 0.2
 CUT = 0.5
 """Share of outputs at a bound of a clamp from which it is in the way."""
 DIFFERENCES = ("mse", "smooth_l1", "huber", "sub")
-RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+RANGES = {
+    **{"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "hardsigmoid": (0.0, 1.0)},
+    **{"tanh": (-1.0, 1.0), "lstm": (-1.0, 1.0)},
+}
 """Range of the outputs of an operation."""
+HALF = {"softplus": (0.0, inf), "exp": (0.0, inf), "log_softmax": (-inf, 0.0)}
+"""Range of one that has a bound on one side."""
+MARGINS = {"hinge", "squared_hinge", "soft_margin"}
+"""Losses on the product of output and label."""
+NEUTRAL = {"add", "sub", "rsub", "gather", "index"}
 LAYERS = ("layer", "add", "mean", "mul")
 """Operations that end with any number."""
 BOUNDS = frozenset(
@@ -73,11 +85,10 @@ def softmax_over_batch(program: WatchedProgram) -> Finding | None:
 def softmax_before_cross_entropy(program: WatchedProgram) -> Finding | None:
     """Find a softmax whose result goes through another in the loss."""
     if not program.has("softmax", "log_softmax"):
-        if not (_opaque(program) and program.is_loss("ce") and _sums_to_one(program)):
+        if not ("ce" in program.forms and _sums_to_one(program)):
             return None
-        if "ce" not in program.forms:
-            return None
-        return _twice(program, "its outputs sum to 1", certain=_ends_in(program, "Softmax"))
+        sure = program.has("exp", "log_softmax") or _ends_in(program, "Softmax")
+        return _twice(program, "its outputs sum to 1", certain=sure)
     return _twice(program, "softmax is followed by log_softmax", certain=True)
 
 
@@ -167,7 +178,7 @@ def relu_output(program: WatchedProgram) -> Finding | None:
 
 def bounded_logits(program: WatchedProgram) -> Finding | None:
     """Find logits that an activation bounds."""
-    for name in ("tanh", "sigmoid", "hardsigmoid", "softmax"):
+    for name in ("tanh", "sigmoid", "hardsigmoid", "lstm", "softmax"):
         taken = ("log_softmax", "bce_logits") if name != "softmax" else ("bce_logits",)
         if program.has(name, *taken, *(("softmax", "sigmoid") if name != "softmax" else ())):
             low, high = RANGES.get(name, (0.0, 1.0))
@@ -178,13 +189,21 @@ def bounded_logits(program: WatchedProgram) -> Finding | None:
                 f"{_span(program, 'output_low', 'output_high')}",
                 f"remove the {name} after the last layer",
             )
+    if program.has("log_softmax", "bce_logits"):
+        return Finding(
+            "The loss expects logits, and the log_softmax before it bounds them to at most 0: no "
+            "class can get a probability above 0.5.",
+            "log_softmax is followed by bce_logits; outputs "
+            f"{_span(program, 'output_low', 'output_high')}",
+            "remove the log_softmax after the last layer",
+        )
     return None
 
 
 def output_out_of_range(program: WatchedProgram) -> Finding | None:
     """Find targets that the output's last operation cannot reach."""
     low, high = program.lowest("target_low"), program.highest("target_high")
-    for name, (least, most) in RANGES.items():
+    for name, (least, most) in {**RANGES, **HALF}.items():
         if not (low < least - ROUNDING or high > most + ROUNDING):
             continue
         seen = program.has(name, *DIFFERENCES)
@@ -192,13 +211,35 @@ def output_out_of_range(program: WatchedProgram) -> Finding | None:
         if not (seen or hidden) or program.last.weighted or not _is_difference(program):
             continue
         return Finding(
-            f"The targets lie outside the range of the output: a {name} gives {least:g} to "
-            f"{most:g}, and targets go from {low:.3g} to {high:.3g}.",
+            f"The targets lie outside the range of the output: a {name} gives "
+            f"{_ends(least, most)}, and targets go from {low:.3g} to {high:.3g}.",
             f"{name} is followed by {', '.join(sorted(_after(program, name))) or 'the loss'}; "
             f"outputs {_span(program, 'output_low', 'output_high')}",
             f"remove the {name} after the last layer, or scale the targets into its range",
         )
     return None
+
+
+def _ends(least: float, most: float) -> str:
+    """Write a range that may have one bound."""
+    if least == -inf:
+        return f"at most {most:g}"
+    return f"at least {least:g}" if most == inf else f"{least:g} to {most:g}"
+
+
+def exponential_twice(program: WatchedProgram) -> Finding | None:
+    """Find outputs that are rates already where a Poisson loss expects their logarithms."""
+    positive = [one for one in ("softplus", "relu") if program.has(one, "exp")]
+    twice = program.has("exp", "exp") and program.has("exp", "sub")
+    if not twice and not (positive and program.is_loss("poisson")):
+        return None
+    before = "exp" if twice else positive[0]
+    return Finding(
+        f"The loss takes the exponential of the outputs, and {before} has made them positive "
+        "already: the rate it sees cannot fall below 1.",
+        f"{before} is followed by exp; outputs {_span(program, 'output_low', 'output_high')}",
+        f"nn.PoissonNLLLoss(log_input=False)   # or remove the {before} after the last layer",
+    )
 
 
 def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
@@ -208,7 +249,7 @@ def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
     alike = program.first.target_shape == program.first.output_shape
     if not (alike and labels and program.highest("target_high") == 1 and most > 1 + ROUNDING):
         return None
-    soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log")
+    soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log", "mse")
     if not (soft or program.is_loss("ce") or {"softmax+bce"} & program.forms.keys()):
         return None
     return Finding(
@@ -239,9 +280,42 @@ def nll_without_log_softmax(program: WatchedProgram) -> Finding | None:
     )
 
 
+def ctc_without_log_softmax(program: WatchedProgram) -> Finding | None:
+    """Find ctc_loss of what are no log-probabilities."""
+    size = program.lowest("fed_log_sum")
+    if program.first.fed != "ctc" or not size > NO_LOG:
+        return None
+    return Finding(
+        "ctc_loss expects log-probabilities and is given something else: it can fall below 0 "
+        "without end, and is no likelihood.",
+        f"|log Σ exp| of the rows that it was given is at least {size:.3g}, of log-probabilities 0",
+        "F.ctc_loss(outputs.log_softmax(-1), targets, input_lengths, target_lengths)",
+    )
+
+
+def softmax_over_wrong_axis(program: WatchedProgram) -> Finding | None:
+    """Find log-probabilities for nll_loss that were made over another axis than the classes'."""
+    size = program.lowest("fed_log_sum")
+    if not program.has("log_softmax", "nll") or program.first.fed != "nll" or not size > NO_LOG:
+        return None
+    axes = [axis for axis in _axes(program) if axis[1] > 2 or axis[0] == 0]
+    if not axes:
+        return None
+    return Finding(
+        f"The log_softmax runs over axis {axes[0][0]} of {axes[0][1]}, which is not that of the "
+        "classes: those of an example do not sum to 1.",
+        f"log_softmax over an axis of size {axes[0][2]}; outputs of shape "
+        f"{_shape(program.first.output_shape)}; |log Σ exp| over the classes at least {size:.3g}, "
+        "of log-probabilities 0",
+        "torch.log_softmax(outputs, dim=-1)   # dim=1 for outputs (B, K, …)",
+    )
+
+
 def kl_without_log(program: WatchedProgram) -> Finding | None:
     """Find kl_div of probabilities in place of their logarithms."""
     forms = {form.lstrip("-") for form in program.forms}
+    if program.first.target_integer:
+        return None  # the kl_div of class numbers is their nll_loss
     if "log_softmax+kl" in forms or not {"kl", "softmax+kl"} & forms:
         return None
     if "kl" in forms and not program.lowest("output_log_sum") > NO_LOG:
@@ -259,8 +333,8 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
     given = [one for one in program.feeds("bce") if one in ("layer", "tanh", "leaky_relu", "elu")]
     logs = [one for one in program.feeds("log") if one in ("layer", "tanh", "leaky_relu", "elu")]
     bounded = any(before in BOUNDS for before, _ in program.pairs)
-    if program.has("layer", "add", "rsub") and not bounded and program.lowest("output_low") < 0:
-        logs += ["layer"] if program.has("add", "log") or program.has("rsub", "log") else []
+    if not bounded and program.lowest("output_low") < 0 and _leads(program, "layer", "log"):
+        logs += ["layer"]
     if not (given or logs):
         return None
     loss = "binary_cross_entropy" if given else "The logarithm"
@@ -277,7 +351,7 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
 
 def clamped_output(program: WatchedProgram) -> Finding | None:
     """Find outputs that are clamped, many of them at a bound."""
-    share = program.last.output_edge
+    share = np.fmax(program.last.output_edge, program.last.fed_edge)
     if not program.has("layer", "clamp") or not share >= CUT:
         return None
     if not program.has("clamp", "bce", "log", "rsub", *DIFFERENCES):
@@ -285,9 +359,9 @@ def clamped_output(program: WatchedProgram) -> Finding | None:
     return Finding(
         "The outputs are clamped, and {share:%} of them are at a bound, where no gradient passes.",
         f"clamp follows the last layer; outputs {_span(program, 'output_low', 'output_high')}, "
-        f"{share:.3g} of the last batch at the ends",
+        f"{share:.3g} of what the loss is given at the ends",
         "torch.sigmoid(outputs) in place of clamp",
-        {"share": share},
+        {"share": float(share)},
         certain=False,
     )
 
@@ -315,7 +389,14 @@ def classes_as_numbers(program: WatchedProgram) -> Finding | None:
 
 
 def labels_out_of_range(program: WatchedProgram) -> Finding | None:
-    """Find labels of a cross-entropy outside [0, 1], as −1 and 1."""
+    """Find labels of a cross-entropy outside [0, 1], as −1 and 1, or 0 and 1 in a margin loss."""
+    if (margin := _margin(program)) is not None:
+        return Finding(
+            f"The labels are 0 and 1, and {margin} expects −1 and 1: examples of label 0 have a "
+            "constant loss and no gradient.",
+            f"targets from 0 to 1; the loss is {margin}, of the product of output and label",
+            "targets = 2 * targets - 1",
+        )
     found = _beyond(program)
     if found is None:
         return None
@@ -345,6 +426,18 @@ def targets_out_of_range(program: WatchedProgram) -> Finding | None:
     )
 
 
+def _margin(program: WatchedProgram) -> str | None:
+    """Return the margin loss of labels 0 and 1, if it is one."""
+    forms = {form for form in program.forms if not form.startswith("-")}
+    ends = program.lowest("target_low"), program.highest("target_high")
+    if ends != (0, 1) or not program.always(lambda look: look.target_whole):
+        return None
+    if program.first.fed == "soft_margin":
+        return "SoftMarginLoss"
+    margin = next(iter(sorted(forms & MARGINS)), None)
+    return f"a {margin.replace('_', ' ')} loss" if margin and forms <= MARGINS else None
+
+
 def _beyond(program: WatchedProgram) -> tuple[float, float] | None:
     """Return the range of the targets of a binary cross-entropy, if it is beyond [0, 1]."""
     fed = any(look.fed in OF_PROBABILITIES for look in program.looks)
@@ -365,7 +458,8 @@ def shapes_broadcast(program: WatchedProgram) -> Finding | None:
         count *= size
     fed = first.fed in ("mse", "smooth_l1", "huber") and first.fed_count == batch * count
     recognised = any(form.startswith("broadcast") for form in program.forms)
-    if batch < 2 or first.output_shape == first.target_shape or not (fed or recognised):
+    other = first.output_shape != first.target_shape  # else those of what the loss was given are
+    if batch < 2 or not (fed or (recognised and other)):
         return None
     return Finding(
         f"Outputs of shape {_shape(first.output_shape)} and targets of shape "
@@ -420,6 +514,14 @@ def _one_a_target(program: WatchedProgram) -> bool:
     sizes = program.first.output_shape, program.first.target_shape
     flat = all(len(size) == 1 or size[1:] == [1] for size in sizes)
     return flat and program.has("softmax", "bce", *DIFFERENCES)
+
+
+def _leads(program: WatchedProgram, before: str, after: str) -> bool:
+    """Tell if an operation leads to another through such as keep numbers below 0."""
+    found = [before]
+    for one in found:
+        found += [name for name in _after(program, one) & NEUTRAL if name not in found]
+    return any(program.has(one, after) for one in found)
 
 
 def _after(program: WatchedProgram, name: str) -> set[str]:

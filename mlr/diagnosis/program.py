@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, nan
+from math import isfinite, nan, sqrt
 
 import numpy as np
 
@@ -78,7 +78,10 @@ class WatchedProgram:
 
     @cached_property
     def forms(self) -> dict[str, str]:
-        """Candidates that had the value of the loss on all batches, each with its reduction."""
+        """Candidates that had the value of the loss on all batches, each with its reduction.
+
+        Or with the factor of which the loss is that multiple of their mean.
+        """
         last = self.looks[-1].forms if self.looks else []
         return dict(form.rpartition(":")[::2] for form in last)
 
@@ -129,8 +132,16 @@ class WatchedProgram:
                 continue
             if isfinite(own):
                 wide = self.evidence.target_columns if not self.by_class else self.outputs
-                return own * wide if reduction == "rows" and own == own and wide > 1 else own
+                if reduction == "rows":
+                    return own * max(1, wide)
+                return sqrt(own) if reduction == "root" else own * _multiple(reduction)
         return nan
+
+    @property
+    def multiple(self) -> float:
+        """Factor by which the loss differs from the mean of the one that it was recognised as."""
+        factors = [abs(_multiple(reduction)) for reduction in self.forms.values()]
+        return min(factors, default=1.0)
 
     @property
     def by_class(self) -> bool:
@@ -182,3 +193,11 @@ class WatchedProgram:
     def compared(self) -> str:
         """The loss at the end and that of a constant, as evidence."""
         return f"loss at the end {self.late_loss:.3g}, of the best constant {self.constant:.3g}"
+
+
+def _multiple(reduction: str) -> float:
+    """Return the factor that stands in place of a reduction; 1 for the name of one."""
+    try:
+        return float(reduction)
+    except ValueError:
+        return 1.0

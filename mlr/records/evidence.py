@@ -85,11 +85,14 @@ class Look(_Entry):
     pairs: list[str] = field(default_factory=list)  # `softmax>log_softmax`, see loop.evidence.graph
     axes: list[str] = field(default_factory=list)  # `axis/axes/size` of each softmax
     weighted: bool = False
-    forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`: the loss's value
+    forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`, or a factor for the mean
+    freed: bool = False  # the backward pass was over
+    returned: bool = False  # a gradient came to the outputs
     fed: str = ""  # the loss whose node keeps what it was given
     fed_low: float = nan
     fed_high: float = nan
     fed_count: int = 0
+    fed_edge: float = nan  # share equal to the lowest or the highest
     fed_log_sum: float = nan  # largest |log Σ exp| of a row
     wanted_low: float = nan
     wanted_high: float = nan
@@ -129,6 +132,7 @@ class Look(_Entry):
     symmetric: list[str] = field(default_factory=list)  # hidden layers of equal units
     before: float = nan  # norm of the gradients when the backward pass begins, …
     stale: bool = False  # … which is that of the update before
+    since: int = 0  # batches since the update before, with this one
     factor: float = nan  # by which the backward pass multiplies the loss
     after: float = nan  # norm at the end of the backward pass
     at_step: float = nan  # norm at the optimizer's step
@@ -210,6 +214,7 @@ class Evidence(_Entry):
     eval_after_train: int = 0  # in eval mode, after one in train mode
     optimizer: str = ""
     dropout: float = nan  # largest probability
+    norm: bool = False  # whether it has such batch normalisation
     optimizers: int = 1
     maximize: bool = False
     momentum: float = nan
@@ -222,6 +227,8 @@ class Evidence(_Entry):
     strangers: int = 0  # parameters of the optimizer that are not the model's, nor in the graph
     outside: int = 0  # parameters in the graph of neither model nor optimizer that stay the same
     same_outputs: int = 0  # batches whose outputs are those of before an update
+    copies: int = 0  # looks with the inputs of the look before, and targets elsewhere in memory
+    lost_targets: int = 0  # batches with targets that are not finite
     tested: int = 0  # batches under no_grad in train mode, after one in train mode with gradients
     class_counts: list[int] = field(default_factory=list)
     target_mean: float = nan

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlr import GradientProbe
-from mlr.analysis import explain
+from mlr.analysis.explain.diagnose import EVERY_RULE
 from mlr.benchmarks.programs import (
     data,
     drawn_head_loss,
@@ -101,7 +101,7 @@ def test_faults_are_those_of_the_table():
 
 
 def test_rules_are_those_of_the_diagnosis():
-    assert {rule for rules in RULES.values() for rule in rules} <= {*explain.RULES}
+    assert {rule for rules in RULES.values() for rule in rules} <= {*EVERY_RULE}
     assert rules_of(("dead_relus", "sorted_data")) == {"dead_relus", "starved", "sorted_data"}
 
 

@@ -40,6 +40,10 @@ def explained(folder, x, t, model=None, loss=F.cross_entropy, rate=0.3, epochs=8
     return explain(read_runs(folder))
 
 
+HOLE = (torch.arange(240) != 25)[:, None]  # in the second batch
+REGRESSION = {"loss": F.mse_loss, "model": network(1), "rate": 0.01}
+
+
 def constant(model, value):
     nn.init.constant_(model[0].weight, value)
     nn.init.constant_(model[0].bias, 0)
@@ -71,6 +75,17 @@ def wide(model):
     ("rule", "x", "t", "more"),
     [
         ("not_finite_values", X.where(X > -2, torch.nan), CLASSES, {}),
+        ("not_finite_values", X, PRICE.where(HOLE, torch.nan), REGRESSION),
+        ("not_finite_values", X.where(HOLE, torch.nan), CLASSES, {"shuffle": False}),
+        ("lost_at_once", X.where(HOLE.roll(80, 0), torch.nan), CLASSES, {"shuffle": False}),
+        ("inputs_constant", X[:1].expand(240, 5), CLASSES, {"epochs": 20}),
+        ("class_missing", X, torch.ones(240).long(), {}),
+        (
+            "targets_unscaled",
+            X,
+            1e4 * PRICE,
+            {**REGRESSION, "loss": F.l1_loss, "model": network(1)},
+        ),
         ("zero_weights", X, CLASSES, {"model": constant(network(), 0)}),
         ("symmetric_weights", X, CLASSES, {"model": equal(network())}),
         ("saturated", X, CLASSES, {"model": steep(network(3, nn.Tanh)), "rate": 1e-2}),

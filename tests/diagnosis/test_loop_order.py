@@ -38,6 +38,9 @@ class Loop:
         self.between = lambda loop, step: None  # backward and step
         self.zero = self.step = True
         self.factor = 1.0
+        self.differentiated = lambda loop, loss: loss
+        self.shown = lambda z: z
+        self.late = self.again = False
         self.call = None
         vars(self).update(changes)
 
@@ -49,12 +52,17 @@ class Loop:
         with GradientProbe(self.model, self.optimizer, folder) as probe:
             for step in range(self.steps):
                 some = torch.randperm(len(x), generator=order)[:32]
+                some = torch.arange(min(32, len(x))) if self.again else some
                 if self.zero:
                     self.optimizer.zero_grad()
                 z = (self.call or self.model)(x[some])
-                loss = self.loss(z, t[some])
-                probe.watch(z, t[some], loss)
-                (self.factor * loss).backward()
+                targets = t[some]
+                loss = self.loss(z, targets)
+                if not self.late:
+                    probe.watch(self.shown(z), targets, loss)
+                (self.factor * self.differentiated(self, loss)).backward()
+                if self.late:
+                    probe.watch(z, targets, loss)
                 self.between(self, step)
                 if self.step:
                     self.optimizer.step()
@@ -99,6 +107,14 @@ def made_new(z, t):
     return torch.tensor(F.cross_entropy(z, t).item(), requires_grad=True)
 
 
+def penalty(loop, loss):
+    return 1e-2 * sum(own.square().sum() for own in loop.model.parameters())
+
+
+def seldom(loop, step):
+    loop.step = step % 6 == 5
+
+
 def minus(z, t):
     return -F.cross_entropy(z, t)
 
@@ -126,6 +142,12 @@ def minus(z, t):
         ("rate_decays_too_soon", {"between": decayed}, False),
         ("rate_too_low", {"rate": 1e-6}, False),
         ("rate_too_low", {"rate": 0.0}, True),
+        ("wrong_loss", {"differentiated": penalty}, True),
+        ("batches_thrown_away", {"between": seldom}, True),
+        ("eval_in_training", {"model": network(nn.BatchNorm1d(3)).eval()}, False),
+        ("loss_too_small", {"loss": lambda z, t: 1e-5 * F.cross_entropy(z, t)}, False),
+        ("same_batch", {"again": True}, False),
+        ("rate_too_low", {"rate": 1e-4, "steps": 240}, False),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Nothing is recorded")
@@ -163,8 +185,14 @@ def head_alone(loop):
         {"model": network(nn.Dropout(0.5)), "steps": 60},
         {"loss": lambda z, t: F.cross_entropy(z, t, label_smoothing=0.2)},
         {"options": {"maximize": True}, "loss": minus},
+        {"late": True},
+        {"shown": lambda z: z.view_as(z)},  # another view than that of the loss
+        {"differentiated": lambda loop, loss: loss + penalty(loop, loss)},
+        {"between": sparse_steps, "steps": 120},
+        {"again": True, "data": clouds(31), "steps": 40},  # a whole data set, as from one loader
     ],
 )
+@pytest.mark.filterwarnings("ignore:Nothing is recorded")
 def test_a_look_alike_has_none(tmp_path, changes):
     assert Loop(**changes).explained(tmp_path / "it") == []
 

@@ -63,12 +63,41 @@ def by_hand(p, t):
     return -(t * torch.log(p + 1e-8) + (1 - t) * torch.log(1 - p + 1e-8)).mean()
 
 
+def hinge(y, t):
+    return (1 - t * y).clamp(min=0).mean()
+
+
+def root(y, t):
+    return ((y - t) ** 2).mean().sqrt()
+
+
+def chosen(p, t):
+    return -torch.log(p.gather(1, t[:, None]) + 1e-8).mean()
+
+
+def of_words(y, t):
+    return F.nll_loss(y.flatten(0, 1), t.flatten())
+
+
+def ctc(y, t):
+    lengths = torch.full((len(t),), y.shape[1]), torch.full((len(t),), 1)
+    return F.ctc_loss(y.transpose(0, 1), t, *lengths)
+
+
+class Exp(nn.Module):
+    def forward(self, z):
+        return z.exp()
+
+
 def kl(y, t):
     return F.kl_div(y, t, reduction="batchmean")
 
 
 SOFTMAX, SIGMOID, RELU, TANH = nn.Softmax(dim=1), nn.Sigmoid(), nn.ReLU(), nn.Tanh()
 COLUMN = BITS[:, None]
+WORDS, PIXELS = nn.Unflatten(1, (4, 3)), nn.Unflatten(1, (3, 2, 2))
+OF_WORDS, OF_PIXELS = CLASSES[:, None].repeat(1, 4), CLASSES[:, None, None].repeat(1, 2, 2)
+SPELLED = 1 + (torch.arange(B) % 2)[:, None]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +133,20 @@ COLUMN = BITS[:, None]
         ("softmax_for_several_labels", network(3, SOFTMAX), BCE, SEVERAL),
         ("softmax_for_several_labels", network(3), CE, SEVERAL),
         ("classes_as_numbers", network(1), MSE, CLASSES[:, None].float()),
+        ("labels_out_of_range", network(1), F.soft_margin_loss, COLUMN),
+        ("labels_out_of_range", network(1), hinge, COLUMN),
+        ("exponential_twice", network(1, Exp()), F.poisson_nll_loss, COUNTS),
+        ("exponential_twice", network(1, nn.Softplus()), F.poisson_nll_loss, COUNTS),
+        ("softmax_over_wrong_axis", network(12, WORDS, nn.LogSoftmax(1)), of_words, OF_WORDS),
+        ("ctc_without_log_softmax", network(12, WORDS), ctc, SPELLED),
+        ("softmax_before_cross_entropy", network(3, nn.LogSoftmax(1), Exp()), CE, CLASSES),
+        ("output_out_of_range", network(1, nn.Softplus()), MSE, NUMBERS),
+        ("output_out_of_range", network(3, nn.LogSoftmax(1)), MSE, HOT),
+        ("bounded_logits", network(3, nn.LogSoftmax(1)), LOGITS, SEVERAL),
+        ("softmax_for_several_labels", network(3, SOFTMAX), MSE, SEVERAL),
+        ("probabilities_expected", network(3), chosen, CLASSES),
+        ("nll_without_log_softmax", network(12, PIXELS), NLL, OF_PIXELS),
+        ("shapes_broadcast", network(1), root, NUMBERS[:, 0]),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using a target size")
@@ -141,6 +184,15 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(3, nn.LogSoftmax(dim=1)), kl, SHARES),
         (network(1), lambda z, t: F.gaussian_nll_loss(z, t, z.exp()), NUMBERS),
         (network(1), lambda z, t: F.soft_margin_loss(z, t), 2 * COLUMN - 1),
+        (network(1), hinge, 2 * COLUMN - 1),
+        (network(3), F.multilabel_soft_margin_loss, SEVERAL),
+        (network(1, Exp()), lambda y, t: F.poisson_nll_loss(y, t, log_input=False), COUNTS),
+        (network(12, WORDS, nn.LogSoftmax(2)), of_words, OF_WORDS),
+        (network(12, WORDS, nn.LogSoftmax(2)), ctc, SPELLED),
+        (network(12, PIXELS, nn.LogSoftmax(1)), NLL, OF_PIXELS),
+        (network(1, nn.Softplus()), MSE, COUNTS),
+        (network(3, SOFTMAX), chosen, CLASSES),
+        (network(1), root, NUMBERS),
     ],
 )
 def test_a_look_alike_has_none(model, loss, targets):

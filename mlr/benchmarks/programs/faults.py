@@ -93,7 +93,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "inputs_lose_precision": ("unscaled",),
     "inputs_unscaled": ("unscaled",),
     "targets_unscaled": ("unscaled",),
-    "not_finite": ("not_finite",),
+    "not_finite": ("not_finite_values", "lost_at_once"),
 }
 """Rules that name a fault; a rule that has the fault's own name always does."""
 

@@ -7,7 +7,7 @@ that of an auxiliary head or of weight decay by hand, adds leaves but no operati
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,8 @@ NAMES = {
     **{"smooth_l1_loss": "smooth_l1", "huber_loss": "huber", "addmm": "layer", "mm": "layer"},
     **{"bmm": "layer", "baddbmm": "layer", "convolution": "layer", "embedding": "layer"},
     **{"mkldnn_linear": "layer", "linear": "layer", "clamp_min": "clamp", "hardtanh": "clamp"},
-    **{"clamp_max": "clamp", "squeeze_multiple": "squeeze"},
+    **{"clamp_max": "clamp", "squeeze_multiple": "squeeze", "soft_margin_loss": "soft_margin"},
+    **{"ctc_loss": "ctc", "nll_loss2_d": "nll", "mkldnn_rnn_layer": "lstm"},
 }
 """Names of operations that differ from torch's own."""
 SHAPES = frozenset(
@@ -51,8 +52,10 @@ FLAT = frozenset(("round", "floor", "ceil", "trunc", "sign"))
 """Functions whose gradient is 0 everywhere."""
 BOUNDED = ("tanh", "sigmoid")
 """Units that saturate at both ends."""
-LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber"])
+LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber", "soft_margin", "ctc"])
 """Operations that keep what they were given, and the targets."""
+KEPT = ("self", "result", "mat1", "input", "other")
+"""Names of tensors that nodes keep until the end of their backward pass."""
 
 
 @lru_cache(maxsize=512)
@@ -70,6 +73,7 @@ class GraphSeen:
         attached: True if the loss has a graph.
         whole: False for a graph that is too large to read.
         reaches: True if it comes through the outputs.
+        direct: True if it does so through the very tensor, and not through another view of it.
         pairs: `before>after` of operations that follow each other from the last layer to the loss,
             but for those that change only the shape.
         axes: (axis, number of axes, size) of each softmax among them.
@@ -77,27 +81,32 @@ class GraphSeen:
         weighted: True if the loss weights its examples or classes.
         leaves: tensors that get a gradient.
         inputs: the tensor that a layer reads without passing a gradient on; None if unknown.
+        read: all such tensors, as that and the first state of a recurrent layer, which is 0.
         hidden: outputs of ReLUs.
         layers: number of layers below the outputs.
         bounded: outputs of hidden tanh and sigmoid, by name.
         flat: functions in it whose gradient is 0 everywhere.
+        freed: True if its backward pass is over.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
 
     attached: bool
     whole: bool = True
     reaches: bool = False
+    direct: bool = False
     pairs: list[str] = field(default_factory=list)
     axes: list[tuple[int, int, int]] = field(default_factory=list)
     fed: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
     weighted: bool = False
     leaves: list[Tensor] = field(default_factory=list)
     inputs: Tensor | None = None
+    read: list[Tensor] = field(default_factory=list)
     hidden: list[Tensor] = field(default_factory=list)
     layers: int = 0
     linear: bool = False
     bounded: list[tuple[str, Tensor]] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
+    freed: bool = False
 
 
 def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
@@ -111,7 +120,12 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         return found
     for node in nodes:
         _note(node, found)
+    found.freed = _freed(nodes)
+    # the last found is the first layer's
+    lively = (read for read in reversed(found.read) if bool(read.any()))
+    found.inputs = next(lively, found.read[-1] if found.read else None)
     top = outputs.grad_fn
+    found.direct = top is not None and top in nodes
     while top is not None and top not in nodes and operation(type(top).__name__) in SHAPES:
         top = _first(top)  # a view that the loss does not use, of what it does use
     found.reaches = top is not None and top in nodes
@@ -183,7 +197,19 @@ def _note(node: Any, found: GraphSeen) -> None:
         place = 1 if kind.startswith("Addmm") else 0
         passes_on = len(node.next_functions) <= place or node.next_functions[place][0] is not None
         if read is not None and not passes_on and not read.requires_grad:
-            found.inputs = read  # the last found is the first layer's
+            found.read.append(read)
+
+
+def _freed(nodes: Iterable[Any]) -> bool:
+    """Tell if a backward pass has freed what the nodes keep, by the first that keeps a tensor."""
+    for node in nodes:
+        for name in KEPT:
+            try:
+                if isinstance(getattr(node, f"_saved_{name}", None), torch.Tensor):
+                    return False
+            except RuntimeError as error:
+                return "freed" in str(error)
+    return False
 
 
 def _first(node: Any) -> Any:
@@ -233,7 +259,7 @@ def _pairs(
                 axis %= result.dim()
                 found.axes.append((axis, result.dim(), result.shape[axis]))
         if name in LOSSES:
-            given, wanted = saved(node, "self"), saved(node, "target")
+            given, wanted = saved(node, "self", "log_probs"), saved(node, "target", "targets")
             if given is not None and wanted is not None:
                 found.fed.append((name, given.detach(), wanted.detach()))
             if any(saved(node, which) is not None for which in ("weight", "pos_weight")):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from math import nan
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -19,10 +20,14 @@ from mlr.records.evidence import Evidence, Look
 
 FIRST = (0, 1, 2, 8)
 """Numbers of the batches that are looked at; later ones are four times as far each."""
+ALIKE, APART = 3, 0.01
+"""Batches and relative distance of their losses that show a loss as a multiple of another."""
 SPREAD = 4
 ALL, RARELY = 32, 8
 """First batches that are counted each, and the stride of those that are counted later."""
 LAST_LAYERS = 3
+COMPARED = 64
+"""First targets by which two batches are compared."""
 
 
 class Observer:
@@ -57,8 +62,15 @@ class Observer:
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
+        self._multiples: dict[str, float] | None = None
+        self._losses: list[float] = []  # of batches with these multiples
+        self._batch: Callable[[], Tensor | None] = lambda: None  # targets of the look before
+        self._place = 0  # of them in memory
+        self._values: tuple[float, list[float]] = nan, []  # sum of the inputs, first targets
+        self._copies = 0
         self.order: Order | None = None
         self._at_step, self._at = nan, -1  # norm at an update, and the number of that update
+        self._since = 0  # batches since an update, with the last one; 0 if unknown
         self.calls = self.updates = 0
         self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
         self._then, self._same = -1, 0
@@ -92,6 +104,10 @@ class Observer:
         if fresh and self._former() is outputs:
             self._same += batches
         self._former, self._then = weakref.ref(outputs), self.updates
+        if fresh:
+            self._since = int(batches == 1)
+        elif self._since:
+            self._since += batches
         if call >= self._counted:
             self.targets.add(targets)
             self._counted = call + 1 if call + 1 < ALL else call - call % RARELY + RARELY
@@ -115,8 +131,9 @@ class Observer:
     ) -> None:
         """Gather the evidence in one batch; `fresh` if it is the first since an update."""
         found: dict[str, Any] = {
-            **{"call": call, "updates": self.updates, "training": self._model.training},
+            **{"call": call, "updates": self.updates, "training": self._modes.training},
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
+            "since": self._since,
             **values.of_outputs(outputs, recomputed.class_axis(outputs, targets)),
             **values.of_targets(targets),
             **symmetric(self._model),
@@ -127,7 +144,7 @@ class Observer:
             former = self._at_step if self._at == self.updates else nan
             self.order = Order(self._parameters, former, fresh, times)
             if self._listen:
-                self.order.listen(loss)
+                self.order.listen(loss, outputs)
             self.order.found = found
         self._looks.append(found)
 
@@ -136,11 +153,14 @@ class Observer:
     ) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
         few = 0 < call < FIRST[-1]  # the inputs of some batches tell all
+        self._of_copies(targets, seen.inputs)
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}
         found: dict[str, Any] = {
             **{"known": seen.whole, "attached": seen.attached, "reaches": seen.reaches},
             "trains": any(id(leaf) in mine for leaf in seen.leaves),
+            "freed": seen.freed,
+            "returned": not seen.direct,  # else to be noted
             **{"pairs": seen.pairs, "weighted": seen.weighted},
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
@@ -154,7 +174,31 @@ class Observer:
             among = None if self._forms is None else self._forms.keys()
             self._forms = recomputed.forms(outputs, targets, loss.detach() * times, among)
             found["forms"] = [f"{name}:{how}" for name, how in self._forms.items()]
+        if not self._forms and (self._multiples is None or self._multiples):
+            found["forms"] = self._of_multiples(outputs, targets, loss.detach() * times)
         return found
+
+    def _of_multiples(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> list[str]:
+        """Name the candidates that the loss was the same multiple of on all batches."""
+        self._multiples = recomputed.multiples(outputs, targets, loss, self._multiples)
+        self._losses.append(float(loss) if loss.numel() == 1 else nan)
+        low, high = min(self._losses), max(self._losses)
+        if len(self._losses) < ALIKE or not high - low > APART * max(abs(low), abs(high)):
+            return []
+        return [
+            f"{'' if factor > 0 else recomputed.NEGATIVE}{name}:{abs(factor)!r}"
+            for name, factor in self._multiples.items()
+        ]
+
+    def _of_copies(self, targets: Tensor, inputs: Tensor | None) -> None:
+        """Count the looks at the batch of the look before that is made of new tensors."""
+        if inputs is None or targets.layout is not torch.strided:
+            return
+        place, total = targets.data_ptr(), float(inputs.detach().double().sum())
+        first = targets.detach().reshape(-1)[:COMPARED].tolist()
+        fresh = self._batch() is not targets and place != self._place and targets._base is None
+        self._copies += fresh and (total, first) == self._values
+        self._batch, self._place, self._values = weakref.ref(targets), place, (total, first)
 
     def before_step(self) -> None:
         """Note the gradients at the update after a batch that is looked at."""
@@ -184,7 +228,7 @@ class Observer:
             "last_layers": _last_layers(self._model),
             "modes": self._modes.reads,
             "tested": self._modes.tested,
-            "dropout": self._modes.dropout,
+            **{"dropout": self._modes.dropout, "norm": self._modes.norm},
             "optimizers": len(self._optimizers),
             **{"train_calls": self._modes.trained, "eval_after_train": self._modes.after},
             "optimizer": type(first).__name__ if first is not None else "",
@@ -193,6 +237,7 @@ class Observer:
             ),
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
+            "copies": self._copies,
             **self._parameters.entries(),
             **self.targets.entries(),
         }

@@ -41,8 +41,10 @@ class Order:
         self._weights: list[Tensor] | None = None
         self._read: list[tuple[Tensor, int]] = []  # gradients at the end of the pass, as they were
 
-    def listen(self, loss: Tensor) -> Callable[[], None] | None:
-        """Register the hook; returns what removes it."""
+    def listen(self, loss: Tensor, outputs: Tensor | None = None) -> Callable[[], None] | None:
+        """Register the hooks of the loss and the outputs; returns what removes that of the loss."""
+        if outputs is not None and outputs.requires_grad and not outputs.is_leaf:
+            outputs.register_hook(partial(_returned, self))
         if not loss.requires_grad or loss.is_leaf:
             return None
         handle = loss.register_hook(partial(_begin, self))
@@ -91,6 +93,10 @@ class Order:
             self.found["moved"] = moved(self._weights, self._parameters.samples())
             self._weights = None
             self.open = False
+
+
+def _returned(order: Order, gradient: Tensor) -> None:
+    order.found["returned"] = True
 
 
 def _begin(order: Order, gradient: Tensor) -> None:

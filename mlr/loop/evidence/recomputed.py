@@ -8,7 +8,7 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from math import isfinite
+from math import isfinite, nan
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ IGNORED = -100
 """Class number that `cross_entropy` leaves out."""
 BROADCAST = "broadcast+"
 """Prefix of a loss of outputs (B, 1) and targets (B,), or the other way round: of B × B numbers."""
+ROOT = "root"
 NEGATIVE = "-"
 """Prefix of a loss whose sign is lost."""
 Function = Callable[[Tensor], Tensor]
@@ -53,6 +54,9 @@ OF_NUMBERS: Mapping[str, Cost] = {
     "smooth_l1": _smooth_l1,
     "kl": lambda y, t: torch.xlogy(t, t) - t * y,
     "poisson": lambda z, t: z.exp() - t * z,
+    "hinge": lambda z, t: (1 - t * z).clamp(0),
+    "squared_hinge": lambda z, t: (1 - t * z).clamp(0).square(),
+    "soft_margin": lambda z, t: F.softplus(-t * z, threshold=700),
 }
 """Costs of an output and its target."""
 
@@ -63,7 +67,8 @@ def forms(
 ) -> dict[str, str]:
     """Return the candidates that have the value of a loss, each with its reduction.
 
-    `mean` is over all elements, `rows` the mean over examples of a sum over outputs, `sum` of all.
+    `mean` is over all elements, `rows` the mean over examples of a sum over outputs, `sum` of all,
+    `root` the square root of a mean square.
 
     Args:
         outputs: of the model (B, …, K) or (B, K, …).
@@ -87,6 +92,35 @@ def forms(
                     own = -total if sign else total
                     if abs(own / divisor - value) <= CLOSE * max(abs(value), 1e-3):
                         found.setdefault(sign + name, reduction)
+            if (
+                name.endswith("mse")
+                and abs((total / each.shape[1]) ** 0.5 - value) <= CLOSE * value
+            ):
+                found.setdefault(name, ROOT)
+    return found
+
+
+@torch.no_grad()
+def multiples(
+    outputs: Tensor, targets: Tensor, loss: Tensor, among: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the loss as a multiple of the mean of each candidate.
+
+    Args:
+        outputs: of the model.
+        targets: class numbers or numbers.
+        loss: the value ().
+        among: multiples of the batches before; candidates with others are left out.
+    """
+    if loss.numel() != 1 or not 0 < outputs.numel() <= MOST or outputs.is_complex():
+        return {}
+    found, value = {}, float(loss)
+    for names, costs in _candidates(outputs.detach().double(), targets.detach(), among):
+        for name, mean in zip(names, costs.flatten(1).mean(1).tolist(), strict=True):
+            factor = value / mean if mean else nan
+            former = factor if among is None else among[name]
+            if abs(factor - former) <= CLOSE * abs(former):
+                found[name] = former
     return found
 
 

@@ -100,11 +100,12 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
     found: dict[str, Any] = {
         "fed": name,
         **{"fed_low": float(low), "fed_high": float(high), "fed_count": graph.fed[0][1].numel()},
+        "fed_edge": float(((given == low) | (given == high)).double().mean()),
     }
-    if name == "nll" and given.dim() > 1:
-        axis = 1 if given.dim() > 2 else -1
+    if name in ("nll", "ctc") and given.dim() > 1:
+        axis = 1 if name == "nll" and given.dim() > 2 else -1
         found["fed_log_sum"] = float(given.logsumexp(axis).abs().max())
-    elif name != "nll" and wanted.numel() and wanted.is_floating_point():
+    elif wanted.numel() and wanted.is_floating_point():
         least, most = wanted.aminmax()
         found |= {"wanted_low": float(least), "wanted_high": float(most)}
     return found
@@ -120,6 +121,7 @@ class Targets:
         self._sums: Tensor | None = None  # (3, columns): Σ 1, Σ t, Σ t²
         self._pairs = [0.0, 0.0]  # successive targets, those that are equal
         self._batches = [0, 0]  # batches of several examples, those of one class
+        self._lost = 0  # batches with a target that is not finite
 
     def add(self, targets: Tensor) -> None:
         """Store a copy of some targets."""
@@ -137,8 +139,10 @@ class Targets:
         waiting, self._waiting, self._numbers = self._waiting, [], 0
         for shape in dict.fromkeys((one.shape, one.dtype) for one in waiting):
             same = torch.stack([one for one in waiting if (one.shape, one.dtype) == shape])
-            if same.numel() and bool(same.isfinite().all()):
-                self._add(same)
+            finite = same.isfinite().reshape(len(same), -1).all(1)
+            self._lost += int((~finite).sum())
+            if same.numel() and bool(finite.any()):
+                self._add(same[finite])
 
     def _add(self, same: Tensor) -> None:
         """Count batches (n, B, …) of one shape."""
@@ -175,7 +179,7 @@ class Targets:
     def entries(self) -> Mapping[str, Any]:
         """Return the counts as entries of the evidence."""
         self.count()
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"lost_targets": self._lost}
         if self._counts is not None:
             there = self._counts.nonzero()
             last = int(there.max()) if len(there) else -1

@@ -120,3 +120,23 @@ def test_tensors_that_were_changed_since_are_left_out():
     with torch.no_grad():
         y.add_(1)
     assert graph.seen(y, loss).fed == []
+
+
+def test_a_view_that_the_loss_does_not_read_is_not_direct():
+    y = nn.Linear(2, 1)(torch.randn(4, 2))
+    loss = y.square().mean()
+    assert (graph.seen(y, loss).reaches, graph.seen(y, loss).direct) == (True, True)
+    assert (graph.seen(y.flatten(), loss).reaches, graph.seen(y.flatten(), loss).direct) == (
+        True,
+        False,
+    )
+
+
+def test_a_graph_is_freed_by_its_backward_pass():
+    z = nn.Linear(2, 3)(torch.randn(4, 2))
+    loss = F.cross_entropy(z, torch.tensor([0, 1, 2, 0]))
+    assert not graph.seen(z, loss).freed
+    loss.backward(retain_graph=True)
+    assert not graph.seen(z, loss).freed
+    loss.backward()
+    assert graph.seen(z, loss).freed

@@ -277,6 +277,73 @@ def test_a_crash_leaves_the_evidence_of_the_last_flush(tmp_path, monkeypatch):
     probe.close()
 
 
+def test_repeated_calls_and_those_of_the_training_are_no_evaluation(tmp_path):
+    model = network()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        ((inputs, targets),) = batches(1)
+        train(model, optimizer, probe, data=[(inputs, targets)])
+        with torch.no_grad():
+            model(inputs)  # accuracy of the training
+            held_out = torch.randn(4, 5)
+            for _ in range(3):  # an average over dropout
+                model(held_out)
+            assert probe._observer._modes.tested == 0
+            model(torch.randn(4, 5))
+            model(torch.randn(4, 5))
+    assert seen(tmp_path / "run").tested == 2
+
+
+def test_whether_a_gradient_came_to_the_outputs(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="off") as probe:
+        for number, (inputs, targets) in enumerate(batches(3)):
+            optimizer.zero_grad()
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            (loss if number != 1 else model[0].weight.square().sum()).backward()
+            optimizer.step()
+    assert [look.returned for look in seen(tmp_path / "run").looks] == [True, False, True]
+
+
+def test_batches_since_an_update(tmp_path):
+    looks = observed(tmp_path / "run", accumulate=2, steps=9).looks
+    assert [(look.call, look.since) for look in looks] == [(0, 1), (1, 2), (2, 1), (8, 1)]
+
+
+@pytest.mark.parametrize(("way", "copies"), [("loader", 2), ("one", 0), ("view", 0)])
+def test_copies_of_a_batch(tmp_path, way, copies):
+    model = module()
+    optimizer = sgd(model)
+    ((inputs, targets),) = batches(1)
+    ways = {"loader": targets.clone, "one": lambda: targets, "view": lambda: targets[:]}
+    kept = []  # so that no memory is used again
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for _ in range(3):
+            kept.append(ways[way]())
+            train(model, optimizer, probe, data=[(inputs, kept[-1])])
+    assert seen(tmp_path / "run").copies == copies
+
+
+def test_a_multiple_of_a_loss_is_known_from_the_third_batch(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for inputs, targets in batches(3):
+            z = model(inputs)
+            loss = 0.01 * F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward()
+            optimizer.step()
+    *first, last = [
+        dict(one.split(":") for one in look.forms) for look in seen(tmp_path / "run").looks
+    ]
+    assert first == [{}, {}]
+    assert float(last["ce"]) == pytest.approx(0.01)
+
+
 PROGRAM = """
 import sys, torch
 from mlr import GradientProbe

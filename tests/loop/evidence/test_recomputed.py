@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mlr.loop.evidence.recomputed import forms
+from mlr.loop.evidence.recomputed import forms, multiples
 
 torch.manual_seed(0)
 Z, T = torch.randn(12, 4), torch.randint(4, (12,))
@@ -41,6 +41,11 @@ P = Z.softmax(1)
         (ONE, BIT[:, 0], F.mse_loss(*torch.broadcast_tensors(ONE, BIT[:, 0])), "broadcast+mse",
          "mean"),
         (Z, T, -F.cross_entropy(Z, T), "-ce", "mean"),
+        (Z, SOFT, F.mse_loss(Z, SOFT).sqrt(), "mse", "root"),
+        (ONE, 2 * BIT - 1, F.soft_margin_loss(ONE, 2 * BIT - 1), "soft_margin", "mean"),
+        (ONE, 2 * BIT - 1, F.relu(1 - (2 * BIT - 1) * ONE).mean(), "hinge", "mean"),
+        (ONE, 2 * BIT - 1, F.relu(1 - (2 * BIT - 1) * ONE).square().mean(), "squared_hinge",
+         "mean"),
     ],
 )  # fmt: skip
 def test_plain_losses(outputs, targets, loss, name, reduction):
@@ -76,3 +81,13 @@ def test_what_cannot_be_computed_is_left_alone():
     assert forms(Z, T, torch.tensor(float("nan"))) == {}
     assert forms(Z, T, torch.ones(2)) == {}
     assert forms(Z, T + 9, torch.tensor(1.0)) == {}
+
+
+def test_multiples_are_the_same_on_all_batches():
+    once = multiples(Z, T, 0.03 * F.cross_entropy(Z, T))
+    assert once["ce"] == pytest.approx(0.03)
+    z = Z.roll(1, 0)
+    again = multiples(z, T, 0.03 * F.cross_entropy(z, T), once)
+    assert again.keys() == {"ce", "log_softmax+ce", "log_softmax+nll", "log_softmax+kl"}
+    assert multiples(z, T, 0.031 * F.cross_entropy(z, T), once) == {}
+    assert multiples(Z, T, torch.tensor(float("nan"))) == {}

@@ -63,6 +63,24 @@ def test_what_the_loss_was_given():
     given = values.of_fed(graph.seen(z, F.binary_cross_entropy_with_logits(z, signs)))
     assert (given["wanted_low"], given["wanted_high"]) == (-1, 1)
     assert given["fed_high"] == pytest.approx(float(z.max().detach()))
+    ends = values.of_fed(graph.seen(z, F.binary_cross_entropy((9 * z).clamp(0, 1), signs.abs())))
+    assert ends["fed_edge"] == pytest.approx(float(((9 * z <= 0) | (9 * z >= 1)).float().mean()))
+    logs = values.of_fed(graph.seen(z, ctc(z)))
+    assert (logs["fed"], "wanted_low" in logs) == ("ctc", False)
+    assert logs["fed_log_sum"] == pytest.approx(float(z.logsumexp(1).abs().max().detach()))
+
+
+def ctc(z):
+    """One text of the length 5, with two letters."""
+    return F.ctc_loss(z[:, None], torch.tensor([[1, 2]]), torch.tensor([5]), torch.tensor([2]))
+
+
+def test_targets_that_are_not_finite_are_counted():
+    counted = values.Targets()
+    for batch in ([1.0, 2.0], [torch.nan, 2.0], [torch.inf, 0.0], [3.0, 2.0]):
+        counted.add(torch.tensor(batch))
+    found = counted.entries()
+    assert (found["lost_targets"], found["target_mean"]) == (2, 2.0)
 
 
 @pytest.mark.parametrize("often", [1, 3, 64])
