@@ -212,7 +212,7 @@ def is_fresh(weight: Tensor) -> bool:
     return near and bound * (1 - 10 / n) <= largest <= bound * (1 + 1e-6)
 
 
-def _norm(values: Sequence[Tensor]) -> float:
+def _norm(values: list[Tensor]) -> float:
     """‖v‖ over all values."""
     return hypot(*_numbers(torch._foreach_norm(values)))
 
