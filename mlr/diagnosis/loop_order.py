@@ -4,42 +4,21 @@ from __future__ import annotations
 
 from math import isfinite
 
-import numpy as np
-
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import ENOUGH, HARDLY_BETTER, WatchedProgram
+from mlr.diagnosis.program import ENOUGH, WatchedProgram
 from mlr.records.evidence import Evidence, Untrained
 
 NO_STEP = 10
 """Batches without an update after which none will come."""
-IN_VAIN = 1e-3
-"""Share of a gradient that clipping leaves, below which nothing is left to learn by."""
-GONE = 1e-2
-"""Share of its largest size below which a rate is gone."""
-STRONGER = 1.0
-"""Size of the decay's pull as a multiple of the gradient."""
-STILL, LITTLE, MANY = 0.02, 0.15, 200
-"""Length of the path of the weights over all updates, as a share of them: they stay as they are, or
-move little in many updates."""
-DIVIDED = 0.1
-"""Factor of a loss, as a share of one over the accumulated batches, that is too small."""
 NEARLY_ALL, MUCH = 0.85, 0.5
 """Probability of a dropout that hardly any model bears, and share of a constant's loss above which
 little is learned."""
-LEARNED = 0.6
-"""Share of a constant's loss below which most is learned."""
 FEWER = 4
 """Batches an update from which most are lost."""
 SEVERAL = 3
 """Batches after which there is no chance."""
-ADAPTIVE = ("Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "Rprop", "Lion")
-"""Optimizers whose steps do not depend on the scale of the loss."""
-WILD = 0.3
-"""Step of the weights as a share of them that no training bears for long."""
-SMALLEST, LARGEST = 2, 256
+SMALLEST, LARGEST = 32, 256
 """Sizes of batches that a loader gives."""
-FEWEST, FEW = 8, 100
-"""Updates of a program that is more than a trial, and that are few for any model."""
 
 
 def loss_without_graph(program: WatchedProgram) -> Finding | None:
@@ -251,24 +230,11 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
             "maximize=True",
             _optimizer(program),
         )
-        evidence = f"{seen.optimizer} has maximize=True; loss {_course(program)}"
+        evidence = f"{seen.optimizer} has maximize=True; loss {program.course_of_loss}"
     else:
         what, mend = "the learning rate is negative", "lr=1e-3   # positive"
-        evidence = f"lr={rate:g}; loss {_course(program)}"
+        evidence = f"lr={rate:g}; loss {program.course_of_loss}"
     return Finding(f"The updates make the loss larger: {what}.", evidence, mend)
-
-
-def momentum_too_high(program: WatchedProgram) -> Finding | None:
-    """Find a momentum of 1 or more."""
-    momentum = program.evidence.momentum
-    if not momentum >= 1:
-        return None
-    return Finding(
-        "A momentum of {momentum:g} lets the steps grow without end: 1 or more never forgets.",
-        f"momentum={momentum:g}; loss {_course(program)}",
-        "momentum=0.9",
-        {"momentum": momentum},
-    )
 
 
 def eval_in_training(program: WatchedProgram) -> Finding | None:
@@ -311,37 +277,6 @@ def train_in_evaluation(program: WatchedProgram) -> Finding | None:
     )
 
 
-def decay_too_strong(program: WatchedProgram) -> Finding | None:
-    """Find a weight decay that outweighs the gradient in a program that learns nothing."""
-    shares = [look.decay for look in program.looks[1:] if look.decay == look.decay]
-    if not program.unlearned or not shares or not np.median(shares) > STRONGER:
-        return None
-    return Finding(
-        "Weight decay pulls {share:.3g} times as strongly as the gradient, and nothing is learned.",
-        f"weight_decay · ‖w‖ / ‖g‖ {np.median(shares):.3g} (median of {len(shares)} updates); "
-        f"{program.compared}",
-        "weight_decay=1e-4",
-        {"share": float(np.median(shares))},
-        certain=False,
-    )
-
-
-def gradients_clipped_away(program: WatchedProgram) -> Finding | None:
-    """Find clipping that leaves next to nothing of the gradients."""
-    known = [look for look in program.looks if look.after > 0 and look.at_step > 0]
-    shares = [look.at_step / look.after for look in known]
-    if not program.unlearned or not shares or not max(shares) < IN_VAIN:
-        return None
-    return Finding(
-        "Clipping leaves {share:.2g} of the gradients, and the steps are too small to learn by.",
-        f"norm {known[0].after:.3g} after the backward pass, {known[0].at_step:.3g} at the step; "
-        f"{program.compared}",
-        "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
-        {"share": max(shares)},
-        certain=False,
-    )
-
-
 def zero_gradient_function(program: WatchedProgram) -> Finding | None:
     """Find a step function that stops all gradients."""
     known = [look for look in program.looks if look.after == look.after and look.reaches]
@@ -355,27 +290,6 @@ def zero_gradient_function(program: WatchedProgram) -> Finding | None:
     )
 
 
-def loss_too_small(program: WatchedProgram) -> Finding | None:
-    """Find a loss that is divided more often than batches are accumulated."""
-    seen, known = program.evidence, [look.factor for look in program.looks if look.factor > 0]
-    if not program.unlearned or not known or not seen.calls:
-        return None
-    usual = seen.updates / seen.calls  # of a mean over accumulated batches
-    factor = max(known) * program.multiple
-    scaled = seen.optimizer.removesuffix("W") in ADAPTIVE and not program.path < STILL
-    if not factor < DIVIDED * usual or scaled:
-        return None
-    return Finding(
-        "The loss is multiplied by {factor:.2g} before its backward pass, and the steps are too "
-        "small to learn by.",
-        f"factor {factor:.3g} of a mean over examples, for {1 / usual:.3g} batches an update; "
-        f"{program.compared}",
-        "loss.backward()   # of the mean, divided by the number of accumulated batches at most",
-        {"factor": factor},
-        certain=False,
-    )
-
-
 def dropout_too_strong(program: WatchedProgram) -> Finding | None:
     """Find a dropout that removes nearly all units of a model that learns little."""
     share = program.evidence.dropout
@@ -386,65 +300,6 @@ def dropout_too_strong(program: WatchedProgram) -> Finding | None:
         f"largest p of a dropout {share:.3g}; {program.compared}",
         "nn.Dropout(0.2)",
         {"share": share},
-        certain=False,
-    )
-
-
-def rate_decays_too_soon(program: WatchedProgram) -> Finding | None:
-    """Find a rate that is gone before half of the updates."""
-    steps, rates = np.array(program.course.updates), np.array(program.course.rates)
-    if not len(rates):
-        looks = [look for look in program.looks if look.rates]
-        steps = np.array([look.updates for look in looks])
-        rates = np.array([max(look.rates) for look in looks])
-    if len(rates) < 2 or not rates.max() > 0:
-        return None
-    gone = steps[rates < GONE * rates.max()]
-    late = gone[gone > steps[rates.argmax()]]
-    learned = program.late_loss < LEARNED * program.constant or not isfinite(program.constant)
-    if not len(late) or not late[0] < program.evidence.updates / 2 or learned:
-        return None
-    return Finding(
-        "The learning rate is gone before the model has learned: after {updates:,.0f} of "
-        f"{program.evidence.updates:,} updates it is below a hundredth of its largest.",
-        f"learning_rate {rates.max():.3g} at most, {rates[-1]:.3g} at the end; {program.compared}",
-        "scheduler.step() once an epoch, or a larger gamma",
-        {"updates": float(late[0])},
-        certain=False,
-    )
-
-
-def rate_too_low(program: WatchedProgram) -> Finding | None:
-    """Find updates that together hardly move the weights in a program that learns nothing."""
-    seen, rates = program.evidence, sorted({rate for one in program.looks for rate in one.rates})
-    if seen.updates and rates and rates[-1] == 0:
-        why, certain = "is 0", True
-    elif program.unlearned and 0 < program.path < (LITTLE if seen.updates >= MANY else STILL):
-        why, certain = "is too low, or the gradients are", False
-    else:
-        return None
-    return Finding(
-        f"The updates do not move the weights: the learning rate {why}.",
-        f"all {seen.updates:,} updates move the weights by {program.path:.2g} of "
-        f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss "
-        f"{_course(program)}",
-        "lr=1e-3" if seen.optimizer.removesuffix("W") in ADAPTIVE else "lr=0.1",
-        certain=certain,
-    )
-
-
-def rate_too_high(program: WatchedProgram) -> Finding | None:
-    """Find updates that change the weights by much of themselves while nothing is learned."""
-    moves = [look.moved for look in program.looks if look.moved == look.moved]
-    rates = sorted({rate for look in program.looks for rate in look.rates})
-    if not program.unlearned or not moves or not min(moves) > WILD or not rates:
-        return None
-    return Finding(
-        "Each update changes the weights by {share:%} of themselves: the learning rate is too "
-        "high.",
-        f"‖Δw‖ / ‖w‖ {min(moves):.3g} to {max(moves):.3g}; lr={rates[-1]:g}; {program.compared}",
-        f"lr={rates[-1] / 10:.3g}",
-        {"share": float(np.median(moves))},
         certain=False,
     )
 
@@ -467,20 +322,6 @@ def same_batch(program: WatchedProgram) -> Finding | None:
     )
 
 
-def too_few_updates(program: WatchedProgram) -> Finding | None:
-    """Find a program that learned nothing in a few updates."""
-    early = program.late_loss >= HARDLY_BETTER * program.constant
-    if not early or not FEWEST <= program.evidence.updates < FEW:
-        return None
-    return Finding(
-        "The training is short: {updates:,.0f} updates are few for any model.",
-        f"{program.evidence.updates:,} updates; {program.compared}",
-        "more epochs, or smaller batches",
-        {"updates": program.evidence.updates},
-        certain=False,
-    )
-
-
 def _optimizer(program: WatchedProgram) -> str:
     """Write the line that makes the program's optimizer."""
     rates = program.first.rates[:1]
@@ -495,8 +336,3 @@ def _named(some: Untrained) -> str:
 
 def _after(seen: Evidence) -> str:
     return "" if seen.preflight else f", and are unchanged after {seen.updates:,} updates"
-
-
-def _course(program: WatchedProgram) -> str:
-    first, last = (program.losses[0], program.losses[-1]) if program.losses else (0.0, 0.0)
-    return f"{first:.3g} at the start, {last:.3g} at the end"

@@ -8,7 +8,7 @@ from math import isfinite
 
 from mlr.diagnosis import data_weights, output_loss
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import WatchedProgram
+from mlr.diagnosis.program import ROUNDING, WatchedProgram
 from mlr.diagnosis.refusals import (
     Rule,
     labels_out_of_range,
@@ -327,7 +327,7 @@ def _agreed(program: WatchedProgram, function: str) -> bool:
     low, high = program.lowest("output_low"), program.highest("output_high")
     if function == "softmax":
         sums = program.lowest("row_low"), program.highest("row_high")
-        return low >= 0 and all(abs(one - 1) < output_loss.ROUNDING for one in sums)
+        return low >= 0 and all(abs(one - 1) < ROUNDING for one in sums)
     least, most = RANGE[function]
     return low >= least and high <= most
 

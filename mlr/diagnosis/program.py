@@ -13,6 +13,8 @@ from mlr.records.evidence import Evidence, Look
 
 HARDLY_BETTER = 0.9
 """Share of the loss of the best constant from which nothing was learned."""
+ROUNDING = 1e-3
+"""Distance from a bound or a sum that is rounding."""
 ENOUGH = 20
 """Updates before which a loss tells nothing of what is learned."""
 OF_CLASSES, OF_PROBABILITIES = ("ce", "nll"), ("bce", "bce_logits")
@@ -190,6 +192,12 @@ class WatchedProgram:
         return float(np.median(moves)) * self.evidence.updates if moves else nan
 
     @property
+    def course_of_loss(self) -> str:
+        """The loss at both ends, as evidence."""
+        first, last = (self.losses[0], self.losses[-1]) if self.losses else (0.0, 0.0)
+        return f"{first:.3g} at the start, {last:.3g} at the end"
+
+    @property
     def compared(self) -> str:
         """The loss at the end and that of a constant, as evidence."""
         return f"loss at the end {self.late_loss:.3g}, of the best constant {self.constant:.3g}"
@@ -201,3 +209,8 @@ def _multiple(reduction: str) -> float:
         return float(reduction)
     except ValueError:
         return 1.0
+
+
+def as_shape(sizes: Sequence[int]) -> str:
+    """Write a shape as a tuple."""
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"

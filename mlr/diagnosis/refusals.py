@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from math import prod
 
-from mlr.diagnosis import output_loss
+from mlr.diagnosis import loss_targets, output_loss
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import WatchedProgram
+from mlr.diagnosis.program import WatchedProgram, as_shape
 
 Rule = Callable[[WatchedProgram], Finding | None]
 _LINEAR = re.compile(r"cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)")
@@ -93,9 +93,9 @@ def _mended(program: WatchedProgram, *names: str) -> Finding | None:
         return None
     words = {
         **{"input_type": seen.input_type, "target_type": seen.target_type},
-        "input_shape": _shape(seen.input_shape),
-        "output_shape": _shape(seen.output_shape),
-        "target_shape": _shape(seen.target_shape),
+        "input_shape": as_shape(seen.input_shape),
+        "output_shape": as_shape(seen.output_shape),
+        "target_shape": as_shape(seen.target_shape),
         **{"output_kind": seen.output_kind, "classes": (seen.output_shape or [1])[-1]},
     }
     what, mend = MENDS[seen.mended_by]
@@ -142,14 +142,14 @@ def inputs_of_wrong_shape(program: WatchedProgram) -> Finding | None:
             mend = f"nn.Flatten(), nn.Linear({flat}, …)   # in place of {taken}"
         return Finding(
             f"A linear layer takes {taken} features, and is given {given}.",
-            f"{seen.error}; inputs of shape {_shape(seen.input_shape)}",
+            f"{seen.error}; inputs of shape {as_shape(seen.input_shape)}",
             mend,
         )
     if size := _CHANNELS.search(seen.error):
         taken, given = size.groups()
         return Finding(
             f"A convolution takes {taken} channels, and is given {given}.",
-            f"{seen.error}; inputs of shape {_shape(seen.input_shape)}",
+            f"{seen.error}; inputs of shape {as_shape(seen.input_shape)}",
             f"nn.Conv2d({given}, …)   # in place of {taken}",
         )
     return None
@@ -162,7 +162,7 @@ def index_out_of_bounds(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         f"An embedding has no row for an index of the inputs, which go up to {seen.input_high:g}.",
-        f"{seen.error}; inputs {seen.input_type} of shape {_shape(seen.input_shape)}",
+        f"{seen.error}; inputs {seen.input_type} of shape {as_shape(seen.input_shape)}",
         f"nn.Embedding({seen.input_high + 1:g}, …)   # one row more than the largest index",
     )
 
@@ -220,7 +220,7 @@ def class_out_of_bounds(program: WatchedProgram) -> Finding | None:
         f"A target is class {found[1]}, and the {classes} outputs are the classes 0 to "
         f"{classes - 1}.",
         f"{seen.error} targets from {low:g} to {high:g}, outputs of shape "
-        f"{_shape(seen.output_shape)}",
+        f"{as_shape(seen.output_shape)}",
         mend,
     )
 
@@ -235,8 +235,8 @@ def batches_differ(program: WatchedProgram) -> Finding | None:
         return None
     return Finding(
         f"The model gives {outputs[0]} rows of outputs, and the batch has {targets[0]} targets.",
-        f"{seen.error}; inputs of shape {_shape(seen.input_shape)}, outputs "
-        f"{_shape(seen.output_shape)}, targets {_shape(seen.target_shape)}",
+        f"{seen.error}; inputs of shape {as_shape(seen.input_shape)}, outputs "
+        f"{as_shape(seen.output_shape)}, targets {as_shape(seen.target_shape)}",
         "x.flatten(1) in forward, in place of a view(-1, …) that mixes examples"
         if outputs[0] != seen.input_shape[0]
         else "give each example of the inputs its target",
@@ -252,7 +252,7 @@ def call_refused(program: WatchedProgram) -> Finding | None:
         if rule(program) is not None:
             return None
     shapes = [
-        f"{name} {kind} {_shape(size)}".rstrip()
+        f"{name} {kind} {as_shape(size)}".rstrip()
         for name, kind, size in (
             ("inputs", seen.input_type, seen.input_shape),
             ("outputs", seen.output_type, seen.output_shape),
@@ -280,8 +280,8 @@ def loss_not_scalar(program: WatchedProgram) -> Finding | None:
     if not shape:
         return None
     return Finding(
-        f"The loss has the shape {_shape(shape)}, and a backward pass needs a single number.",
-        f"loss of shape {_shape(shape)}",
+        f"The loss has the shape {as_shape(shape)}, and a backward pass needs a single number.",
+        f"loss of shape {as_shape(shape)}",
         "loss = loss.mean()   # or a loss without reduction='none'",
     )
 
@@ -301,12 +301,12 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
 
 def labels_out_of_range(program: WatchedProgram) -> Finding | None:
     """Find refused labels, too."""
-    return _beyond(program, whole=True) or output_loss.labels_out_of_range(program)
+    return _beyond(program, whole=True) or loss_targets.labels_out_of_range(program)
 
 
 def targets_out_of_range(program: WatchedProgram) -> Finding | None:
     """Find other refused targets, too."""
-    return _beyond(program, whole=False) or output_loss.targets_out_of_range(program)
+    return _beyond(program, whole=False) or loss_targets.targets_out_of_range(program)
 
 
 def _beyond(program: WatchedProgram, whole: bool) -> Finding | None:
@@ -326,7 +326,3 @@ def _beyond(program: WatchedProgram, whole: bool) -> Finding | None:
         f"{seen.error}; not with targets in [0, 1]",
         f"targets = {mend}",
     )
-
-
-def _shape(sizes: list[int]) -> str:
-    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, Optimizer
 
 from mlr.analysis.explain.diagnose import PROGRAM_RULES
-from mlr.diagnosis import loop_order, output_loss
+from mlr.diagnosis import loop_order, loss_targets, output_loss, step_size
 from mlr.loop.evidence.mode import reads_mode
 from mlr.remedies import changes
 from mlr.remedies.changes import Remedy
@@ -121,9 +121,9 @@ def _universal(seen: ProgramSeen, factor: float) -> Iterator[Remedy]:
 
 def _of_rule(rule: str, seen: ProgramSeen) -> Iterator[Remedy]:
     known = seen.task.kind != UNKNOWN
-    if seen.program.step is not None and _is_of(rule, loop_order):
+    if seen.program.step is not None and _is_of(rule, loop_order, step_size):
         yield changes.plain_loop()
-    if known and (_is_of(rule, output_loss) or rule == "clipped_dead"):
+    if known and (_is_of(rule, output_loss, loss_targets) or rule == "clipped_dead"):
         yield from _of_output(rule, seen)
     if rule in OWNED:
         yield changes.all_parameters()
@@ -159,8 +159,9 @@ def _of_rule(rule: str, seen: ProgramSeen) -> Iterator[Remedy]:
         yield from _of_targets(rule, seen)
 
 
-def _is_of(rule: str, module: ModuleType) -> bool:
-    return rule in PROGRAM_RULES and PROGRAM_RULES[rule].__module__ == module.__name__
+def _is_of(rule: str, *modules: ModuleType) -> bool:
+    names = [module.__name__ for module in modules]
+    return rule in PROGRAM_RULES and PROGRAM_RULES[rule].__module__ in names
 
 
 def _of_targets(rule: str, seen: ProgramSeen) -> Iterator[Remedy]:

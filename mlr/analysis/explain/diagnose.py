@@ -26,9 +26,11 @@ from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.analysis.grouping import SeedGroup, collected, seed_groups
 from mlr.diagnosis import data_weights as data
 from mlr.diagnosis import loop_order as loop
+from mlr.diagnosis import loss_targets as targets
 from mlr.diagnosis import output_loss as output
 from mlr.diagnosis import preflight as ahead
 from mlr.diagnosis import refusals
+from mlr.diagnosis import step_size as step
 from mlr.diagnosis.findings import OR, Diagnosis, Finding, sentence
 from mlr.records.identity import identity
 from mlr.records.reading import Recorded
@@ -58,33 +60,26 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(refusals.loss_not_scalar, ahead.same_inputs),
         *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
         *(loop.wrong_parameters, loop.unregistered_layers, loop.zero_grad_misplaced),
-        *(
-            loop.step_missing,
-            loop.batches_thrown_away,
-            output.softmax_over_one_unit,
-            output.softmax_over_batch,
-        ),
+        *(loop.step_missing, loop.batches_thrown_away),
+        *(output.softmax_over_one_unit, output.softmax_over_batch),
         *(output.softmax_over_wrong_axis, output.ctc_without_log_softmax),
-        *(output.shapes_broadcast, output.softmax_twice, output.softmax_before_cross_entropy),
+        *(targets.shapes_broadcast, output.softmax_twice, output.softmax_before_cross_entropy),
         *(output.sigmoid_twice, output.sigmoid_before_bce_with_logits, output.relu_output),
         *(output.bounded_logits, output.nll_without_log_softmax, output.kl_without_log),
-        *(output.labels_out_of_range, output.targets_out_of_range, output.probabilities_expected),
-        *(output.exponential_twice, output.output_out_of_range),
-        output.softmax_for_several_labels,
-        *(output.classes_as_numbers, output.clamped_output),
-        *(loop.loss_maximised, loop.momentum_too_high, loop.zero_grad_missing),
+        *(targets.labels_out_of_range, targets.targets_out_of_range),
+        *(output.probabilities_expected, output.exponential_twice, output.output_out_of_range),
+        *(output.softmax_for_several_labels, targets.classes_as_numbers, output.clamped_output),
+        *(loop.loss_maximised, step.momentum_too_high, loop.zero_grad_missing),
         *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
         *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
         *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
         *(loop.zero_gradient_function, data.lost_at_once, not_finite),
-        loop.gradients_clipped_away,
-        *(loop.loss_too_small, loop.decay_too_strong, loop.dropout_too_strong),
-        *(loop.rate_decays_too_soon, data.inputs_constant, data.inputs_unscaled),
-        data.targets_unscaled,
-        *(data.start_too_large, data.vanishing_gradient, loop.rate_too_low),
-        *(clipped_dead, lr_too_high, loop.rate_too_high),
-        *(data.dead_relus, loop.same_batch),
-        *(saturated, starved, data.imbalance, loop.too_few_updates),
+        *(step.gradients_clipped_away, step.loss_too_small, step.decay_too_strong),
+        *(loop.dropout_too_strong, step.rate_decays_too_soon),
+        *(data.inputs_constant, data.inputs_unscaled, data.targets_unscaled),
+        *(data.start_too_large, data.vanishing_gradient, step.rate_too_low),
+        *(clipped_dead, lr_too_high, step.rate_too_high, data.dead_relus, loop.same_batch),
+        *(saturated, starved, data.imbalance, step.too_few_updates),
         *(lr_too_low, data.no_activation, data.constant_outputs, data.targets_shuffled),
         *(overfitting, output.wrong_head),
         *(ahead.step_too_large, ahead.saturated_at_start, ahead.features_constant),
@@ -97,7 +92,9 @@ PAGE = "mlr/docs/not_learning.md"
 PAGE_OF_PROGRAMS = "mlr/docs/program_faults.md"
 SECTIONS = {
     output.__name__: "outputs-that-do-not-fit-the-loss",
+    targets.__name__: "outputs-that-do-not-fit-the-loss",
     loop.__name__: "the-loop-and-the-optimizer",
+    step.__name__: "the-loop-and-the-optimizer",
     data.__name__: "inputs-targets-and-weights",
     refusals.__name__: "calls-that-torch-refuses",
     ahead.__name__: "one-batch-before-the-training",
