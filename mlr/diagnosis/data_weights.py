@@ -355,8 +355,9 @@ def no_activation(program: WatchedProgram) -> Finding | None:
 
 def inputs_constant(program: WatchedProgram) -> Finding | None:
     """Find inputs that are the same for all examples of every batch."""
-    alike = program.always(lambda look: look.input_constant == 1 and look.input_size < FLOAT32)
-    if not program.unlearned or not alike:
+    known = [look for look in program.looks if isfinite(look.input_constant)]
+    alike = all(look.input_constant == 1 and look.input_size < FLOAT32 for look in known)
+    if not (program.unlearned and known and alike):
         return None
     return Finding(
         "All examples of a batch have the same inputs: there is nothing to tell them apart by.",

@@ -12,7 +12,7 @@ from torch import Tensor
 from mlr.core.checks import InputError
 from mlr.core.domains import OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
-from mlr.loop.evidence.graph import SHAPES, operation
+from mlr.loop.evidence.graph import SHAPES, operation, saved
 
 MOST_NUMBERS = 1 << 22
 """Largest number of logits that are measured; of larger batches, every n-th example."""
@@ -103,8 +103,10 @@ def loss_layout(logits: Tensor, loss: Tensor | None) -> LossLayout:
         applied |= name in OF_LOGITS
         if hasattr(node, "_saved_ignore_index"):
             ignored = _signed(node._saved_ignore_index)
-        if name in ("softmax", "log_softmax") and node._saved_result.shape == logits.shape:
-            axis = _signed(node._saved_dim) % logits.dim()
+        if name in ("softmax", "log_softmax"):
+            result = saved(node, "result")  # None after a backward pass
+            if result is not None and result.shape == logits.shape:
+                axis = _signed(node._saved_dim) % logits.dim()
         below = (one for one, _ in node.next_functions if one is not None and one not in nodes)
         nodes += list(below)[: MOST_NODES - len(nodes)]
     ends = top in nodes and operation(type(top).__name__) in ("sigmoid", "softmax")

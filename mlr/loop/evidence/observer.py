@@ -152,7 +152,8 @@ class Observer:
         self, call: int, outputs: Tensor, targets: Tensor, loss: Tensor, times: float
     ) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
-        few = 0 < call < FIRST[-1]  # the inputs of some batches tell all
+        # the inputs of some batches tell all, unless a loss is lost
+        spared = 0 < call < FIRST[-1] and bool(loss.isfinite().all())
         self._of_copies(targets, seen.inputs)
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}
@@ -164,7 +165,7 @@ class Observer:
             **{"pairs": seen.pairs, "weighted": seen.weighted},
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
-            **values.of_inputs(None if few else seen.inputs),
+            **values.of_inputs(None if spared else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
         }
