@@ -19,7 +19,7 @@ Examples = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Task:
+class LoggedTask:
     """Examples, and how outputs are judged.
 
     train, val: features (N, D) and targets (N,) or (N, K).
@@ -36,7 +36,7 @@ class Task:
 
 
 @cache
-def digits(count: int = 1000, wrong: float = 0.0) -> Task:
+def digits(count: int = 1000, wrong: float = 0.0) -> LoggedTask:
     """Make a task of handwritten digits, some of the training labels being wrong."""
     from mlr.data import Digits
 
@@ -45,45 +45,45 @@ def digits(count: int = 1000, wrong: float = 0.0) -> Task:
         (torch.as_tensor(one.features).flatten(1).float(), torch.as_tensor(one.targets).long())
         for one in (data.train, data.val)
     )
-    return Task((train[0][:count], train[1][:count]), val, 10)
+    return LoggedTask((train[0][:count], train[1][:count]), val, 10)
 
 
 @cache
-def numbers(noise: float = 0.3, count: int = 600) -> Task:
+def numbers(noise: float = 0.3, count: int = 600) -> LoggedTask:
     """Make a regression of a smooth function of three features with noise."""
     draw = torch.Generator().manual_seed(1)
     x = torch.randn(count + 300, 3, generator=draw)
     y = torch.sin(x[:, :1]) + 0.5 * x[:, 1:2] + noise * torch.randn(len(x), 1, generator=draw)
-    return Task((x[:count], y[:count]), (x[count:], y[count:]), 1, F.mse_loss, classes=False)
+    return LoggedTask((x[:count], y[:count]), (x[count:], y[count:]), 1, F.mse_loss, classes=False)
 
 
 @cache
-def clusters(classes: int = 2, spread: float = 1.0, shares: Sequence[float] = ()) -> Task:
+def clusters(classes: int = 2, spread: float = 1.0, shares: Sequence[float] = ()) -> LoggedTask:
     """Make clusters of points, one a class, of equal or given shares."""
     draw = torch.Generator().manual_seed(2)
     weights = torch.tensor(shares or [1.0] * classes)
     labels = torch.multinomial(weights, 1000, True, generator=draw)
     centres = 2 * torch.randn(classes, 8, generator=draw)
     x = centres[labels] + spread * torch.randn(1000, 8, generator=draw)
-    return Task((x[:600], labels[:600]), (x[600:], labels[600:]), classes)
+    return LoggedTask((x[:600], labels[:600]), (x[600:], labels[600:]), classes)
 
 
-def with_loss(task: Task, loss: Loss, outputs: int | None = None) -> Task:
+def with_loss(task: LoggedTask, loss: Loss, outputs: int | None = None) -> LoggedTask:
     """Return a task that is judged by another loss."""
-    return Task(task.train, task.val, outputs or task.outputs, loss, task.classes)
+    return LoggedTask(task.train, task.val, outputs or task.outputs, loss, task.classes)
 
 
-def reconstructing(task: Task) -> Task:
+def reconstructing(task: LoggedTask) -> LoggedTask:
     """Return the task of giving the features back."""
     (x, _), (v, _) = task.train, task.val
-    return Task((x, x), (v, v), x.shape[1], F.mse_loss, classes=False)
+    return LoggedTask((x, x), (v, v), x.shape[1], F.mse_loss, classes=False)
 
 
-def shuffled(task: Task) -> Task:
+def shuffled(task: LoggedTask) -> LoggedTask:
     """Return a task whose training targets belong to other examples."""
     x, t = task.train
     order = torch.randperm(len(t), generator=torch.Generator().manual_seed(3))
-    return Task((x, t[order]), task.val, task.outputs, task.loss, task.classes)
+    return LoggedTask((x, t[order]), task.val, task.outputs, task.loss, task.classes)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Training:
 
     name: str
     rules: tuple[str, ...] = ()
-    task: Callable[[], Task] = digits
+    task: Callable[[], LoggedTask] = digits
     widths: Sequence[int] = (32,)
     activation: Callable[[], nn.Module] = nn.ReLU
     optimizer: str = "SGD"
@@ -197,7 +197,7 @@ class Training:
         writer.close()
 
     @torch.no_grad()
-    def _validate(self, model: nn.Module, task: Task) -> tuple[float, float]:
+    def _validate(self, model: nn.Module, task: LoggedTask) -> tuple[float, float]:
         model.eval()
         x, t = task.val
         outputs = model(x)

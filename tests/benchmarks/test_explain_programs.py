@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlr.benchmarks import explain, explain_programs
+from mlr.benchmarks import explain, explain_logs, explain_programs
 from mlr.benchmarks.cli import SECTIONS
 from mlr.benchmarks.explain_programs import NOTHING_FOUND, JudgedProgram, first_finding, shares
 from mlr.benchmarks.programs import case, loop
@@ -109,8 +109,9 @@ def test_both_forms_and_look_alikes_are_judged(tmp_path, monkeypatch):
     assert asked == [(True, "program-faulty"), (False, "program-corrected"), (False, "program")]
 
 
-def test_the_section_has_the_programs_too(monkeypatch):
-    planted, programs = BenchmarkRow("planted"), BenchmarkRow("programs")
+def test_the_section_has_programs_and_logs_too(monkeypatch):
+    planted, programs, logs = map(BenchmarkRow, ("planted", "programs", "logs"))
     monkeypatch.setattr(explain, "rows", lambda repeats: [planted])
     monkeypatch.setattr(explain_programs, "rows", lambda: [programs])
-    assert list(SECTIONS["explain"].rows(1)) == [planted, programs]
+    monkeypatch.setattr(explain_logs, "rows", lambda: [logs])
+    assert list(SECTIONS["explain"].rows(1)) == [planted, programs, logs]

@@ -68,7 +68,7 @@ def forms(
     """Return the candidates that have the value of a loss, each with its reduction.
 
     `mean` is over all elements, `rows` the mean over examples of a sum over outputs, `sum` of all,
-    `root` the square root of a mean square.
+    `root` the square root of a mean square. Losses of the outputs themselves come first.
 
     Args:
         outputs: of the model (B, …, K) or (B, K, …).
@@ -97,7 +97,7 @@ def forms(
                 and abs((total / each.shape[1]) ** 0.5 - value) <= CLOSE * value
             ):
                 found.setdefault(name, ROOT)
-    return found
+    return dict(sorted(found.items(), key=lambda one: "+" in one[0]))
 
 
 @torch.no_grad()
