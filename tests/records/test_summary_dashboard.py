@@ -10,7 +10,7 @@ pytest.importorskip("selenium")
 from tests.records.browser import chromium, tensorboard, wait
 
 # one process makes the runs and starts the browser, for all tests that look at them
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("summary")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("summary")]
 
 SEEDS = 64
 BEST = [f"best/{pair},lr=0.3" for pair in PAIRS]

@@ -43,7 +43,8 @@ def test_every_rule_is_planted_and_enough_runs_are():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [0, pytest.param(-1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("place", [0, -1])
 def test_planted_faults_are_named_first_and_sound_runs_left_alone(tmp_path, place):
     judged = explain.diagnose_cases(tmp_path, some(place))
     hit_rates = explain.hit_rates(judged)

@@ -146,6 +146,7 @@ def test_a_value_that_is_no_flag_is_refused(train):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_published_softmax_regression_to_the_last_digit():
     """Theano's tutorial prints the errors after epochs 72 and 73, of 9,600 images each.
 

@@ -25,6 +25,7 @@ def test_the_preset_reaches_its_accuracy(train, name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_synthetic_images_tell_a_cnn_from_a_line(train, tmp_path):
     accuracy = {}
     for model in ("linear", "cnn"):

@@ -128,7 +128,7 @@ def groups(address: str) -> list[dict]:
     return ask(address, "plugin/hparams/session_groups", query)["sessionGroups"]
 
 
-@pytest.mark.parametrize("fast", ["true", "false"])
+@pytest.mark.parametrize("fast", ["true", pytest.param("false", marks=pytest.mark.long)])
 def test_both_data_servers_read_what_the_runs_recorded(folder, metrics, fast):
     with tensorboard(folder, "--load_fast", fast) as address:
         names = {name: recorded(folder / name) for name in NAMES}

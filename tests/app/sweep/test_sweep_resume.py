@@ -144,7 +144,9 @@ def finished_in(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [0, 7, 19])
+@pytest.mark.parametrize(
+    "after", [7, *(pytest.param(after, marks=pytest.mark.long) for after in (0, 19))]
+)
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_path, after):  # noqa: F811
     options = ("sweep.max_runs_per_batch=5", "probes.figures=0")
     line = ("-m", *FAST, "seed=range(0,20)", *options)
