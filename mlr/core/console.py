@@ -56,11 +56,6 @@ def is_watched() -> bool:
     return bool(sys.stderr) and sys.stderr.isatty() and Console(stderr=True).is_interactive
 
 
-def is_read() -> bool:
-    """Return True if somebody reads standard error now, on a terminal or in a notebook."""
-    return "ipykernel" in sys.modules or (bool(sys.stderr) and sys.stderr.isatty())
-
-
 is_debugging = False
 """True if the command line has --debug: the traceback of an error is shown too."""
 

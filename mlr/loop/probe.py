@@ -262,7 +262,7 @@ class GradientProbe:
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
         """Write the rest and remove all hooks.
 
-        On a terminal or in a notebook, a line then says how to look for faults.
+        On a terminal, a line then says how to look for faults.
 
         Args:
             metrics: final numbers by tag, as {"accuracy/test": 0.98}.
@@ -481,8 +481,8 @@ class GradientProbe:
 
 
 def _point_to(folder: Path) -> None:
-    """Say where to look, to a person who reads it."""
-    if console.is_read():
+    """Say on a terminal where to look; a notebook would show it as an error."""
+    if console.is_watched():
         place = console.shown(folder.absolute())
         console.say(f"recorded in {place}; its faults: {from_anywhere('explain', place)}")
 

@@ -60,6 +60,7 @@ def test_trainings_are_logged_and_judged(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_faults_are_named_and_sound_trainings_are_left_alone():
     """Measured with seeds 0, 1 and 2; a minute and a half."""
     named, alarms, _ = rows()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 
@@ -60,29 +58,13 @@ def test_a_with_block_that_is_left_early_is_done(tmp_path):
 @pytest.mark.parametrize("read", [True, False])
 def test_a_person_is_told_where_to_look(tmp_path, monkeypatch, capsys, read):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(console, "is_read", lambda: read)
+    monkeypatch.setattr(console, "is_watched", lambda: read)
     model, optimizer, probe = begun("runs/mine")
     train(model, optimizer, probe, data=batches(2))
     probe.close()
     probe.close()
     said = "mlr: recorded in runs/mine; its faults: mlr explain runs/mine\n"
     assert capsys.readouterr() == ("", said if read else "")
-
-
-def test_somebody_reads_a_terminal_and_a_notebook(monkeypatch):
-    class Terminal:
-        def isatty(self):
-            return True
-
-    assert not console.is_read()  # pytest captures it
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", Terminal())
-        assert console.is_read()
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", None)
-        assert not console.is_read()
-        patch.setitem(sys.modules, "ipykernel", sys)
-        assert console.is_read()
 
 
 def test_in_a_checkout_the_command_is_its_script(tmp_path, monkeypatch):
