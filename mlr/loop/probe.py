@@ -247,7 +247,7 @@ class GradientProbe:
         Args:
             **numbers: by name; an accuracy as a share. Other names are curves, too, as `f1/val`.
         """
-        if self._closed or self._error:
+        if self._closed:
             return
         found = {f"{name}/val": float(number) for name, number in numbers.items()}
         self._attempt(self._finish_step)

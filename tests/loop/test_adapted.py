@@ -66,10 +66,14 @@ def test_a_wrapped_optimizer_is_watched_within(tmp_path, plain):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_closure_gives_the_evidence_of_a_plain_loop(tmp_path, plain, named):
-    model, optimizer, probe = begun(tmp_path / "own")
+@pytest.mark.parametrize("schedule", [None, "every:5"])  # of a batch looked at and not measured
+def test_a_closure_gives_the_evidence_of_a_plain_loop(tmp_path, named, schedule):
+    model, optimizer, probe = begun(tmp_path / "plain", schedule=schedule)
     with probe:
-        for inputs, targets in batches():
+        train(model, optimizer, probe, data=batches(10))
+    model, optimizer, probe = begun(tmp_path / "own", schedule=schedule)
+    with probe:
+        for inputs, targets in batches(10):
 
             def closure(inputs=inputs, targets=targets):
                 optimizer.zero_grad()
@@ -81,8 +85,8 @@ def test_a_closure_gives_the_evidence_of_a_plain_loop(tmp_path, plain, named):
 
             loss = optimizer.step(closure=closure) if named else optimizer.step(closure)
             assert loss.grad_fn is not None
-    assert_same(tmp_path / "own", plain)
-    assert evidence(tmp_path / "own") == evidence(plain)
+    assert_same(tmp_path / "own", tmp_path / "plain")
+    assert evidence(tmp_path / "own") == evidence(tmp_path / "plain")
 
 
 @pytest.mark.parametrize("times", [1.0, 2.0], ids=["divided later", "divided before"])
