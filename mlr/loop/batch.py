@@ -137,7 +137,7 @@ class Batch:
             class number is ignored.
 
     Raises:
-        InputError: the shapes do not fit, of logits of at most two axes.
+        InputError: the shapes do not fit, of logits of at most two axes, and are not broadcast.
     """
 
     def __init__(
@@ -229,7 +229,9 @@ def _arranged(
             task = LogitsTask(outputs, max(2, outputs) if named else None)
             one_hot = whole and outputs > 1 and tuple(targets) == wide
             return _Arranged(task, axis, logits.numel() // outputs, one_hot, every)
-    if last < 2 or not logits.numel():
+    # (B, 1) against (B, K) is broadcast, as of quantiles
+    broadcast = len(targets) == len(logits) and targets[:1] == logits[:1]
+    if not logits.numel() or (last < 2 and not broadcast):
         raise InputError(
             f"targets of shape {tuple(targets)} do not fit logits of shape {tuple(logits)}; the "
             "last axis of the logits is that of the classes or outputs, and targets have the shape "

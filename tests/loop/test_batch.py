@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -93,9 +94,11 @@ def test_examples_that_the_loss_ignores_are_left_out(tmp_path, ignored):
     check(found, z.flatten(0, 1)[there], targets.flatten()[there])
 
 
-def test_outputs_and_targets_that_fit_no_axis_are_told_of(tmp_path):
-    with pytest.warns(UserWarning, match=r"targets of shape \(2, 7\) fit no axis of outputs of"):
-        found, z = row(tmp_path / "it", (2, 3, 4), torch.ones(2, 7), lambda z, t: z.square().mean())
+@pytest.mark.parametrize(("shape", "other"), [((2, 3, 4), (2, 7)), ((4, 3), (4, 1))])
+def test_outputs_and_targets_that_fit_no_axis_are_told_of(tmp_path, shape, other):
+    told = re.escape(f"targets of shape {other} fit no axis of outputs of")
+    with pytest.warns(UserWarning, match=told):
+        found, z = row(tmp_path / "it", shape, torch.ones(other), lambda z, t: z.square().mean())
     assert "accuracy/train" not in found
     assert found["logit_grad/mean"] > 0
     assert found["grad_norm/total"] == pytest.approx((2 * z / z.numel()).norm().item(), rel=1e-5)
