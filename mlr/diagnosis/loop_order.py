@@ -124,9 +124,19 @@ def zero_grad_missing(program: WatchedProgram) -> Finding | None:
 
 
 def step_missing(program: WatchedProgram) -> Finding | None:
-    """Find a loop whose optimizer makes no step."""
+    """Find a loop whose optimizer, or one of several, makes no step."""
     seen = program.evidence
     enough = seen.calls >= max(NO_STEP, 2 * seen.accumulate)
+    flat = any(look.flat for look in program.looks)
+    if enough and 0 < seen.idle < seen.optimizers and not flat:
+        return Finding(
+            f"{seen.idle} of the {seen.optimizers} optimizers makes no step: its parameters are "
+            "those of the start, and the others' are trained.",
+            f"the same parameters after {seen.calls:,} batches, though they are in the loss's "
+            f"graph: {_named(seen.unchanged)}",
+            "optimizer.step()   # of each optimizer, after loss.backward()",
+            certain=False,
+        )
     idle = seen.unchanged.count + seen.unreached.count >= seen.parameters > 0
     if seen.updates or not enough or not idle:
         return None

@@ -216,6 +216,7 @@ class Evidence(_Entry):
     dropout: float = nan  # largest probability
     norm: bool = False  # whether it has such batch normalisation
     optimizers: int = 1
+    idle: int = 0  # of several, whose parameters are in the graph and all stay the same
     maximize: bool = False
     momentum: float = nan
     parameters: int = 0  # trained ones of the model

@@ -229,3 +229,21 @@ def test_a_wrong_head_is_found(tmp_path):
                 loss.backward()
                 optimizer.step()
         assert [one.rule for one in explain(read_runs(folder))] == rules
+
+
+@pytest.mark.parametrize("steps", [(0,), (1,), (0, 1)])
+def test_each_of_several_optimizers_makes_steps(tmp_path, steps):
+    model, (x, t) = network(), clouds()
+    optimizers = [torch.optim.SGD(model[part].parameters(), lr=0.2) for part in (0, 2)]
+    with GradientProbe(model, optimizers, tmp_path) as probe:
+        for _ in range(24):
+            z = model(x)
+            loss = F.cross_entropy(z, t)
+            probe.watch(z, t, loss)
+            for one in optimizers:
+                one.zero_grad()
+            loss.backward()
+            for step in steps:
+                optimizers[step].step()
+    found = [one.rule for one in explain(read_runs(tmp_path))]
+    assert found[:1] == ([] if len(steps) == 2 else ["step_missing"])
