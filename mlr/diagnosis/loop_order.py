@@ -21,6 +21,9 @@ SMALLEST, LARGEST = 32, 256
 """Sizes of batches that a loader gives."""
 
 
+STRAIGHT = "leave the step function out of the training, or x + (x.round() - x).detach()"
+
+
 def loss_without_graph(program: WatchedProgram) -> Finding | None:
     """Find a loss, or outputs, that no gradient passes through."""
     if not program.looks or any(look.attached for look in program.looks):
@@ -273,6 +276,20 @@ def eval_in_training(program: WatchedProgram) -> Finding | None:
     )
 
 
+def statistics_not_tracked(program: WatchedProgram) -> Finding | None:
+    """Find batch normalisation that is trained, and whose running statistics stay 0 and 1."""
+    seen = program.evidence
+    if not seen.untracked or not (seen.train_calls or seen.preflight):
+        return None
+    return Finding(
+        "Batch normalisation with momentum=0 never learns its running statistics, which stay 0 and "
+        "1: in eval mode it normalises nothing.",
+        f"mean 0 and variance 1 in {seen.untracked} of its layers after {seen.train_calls:,} "
+        "batches in train mode",
+        "nn.BatchNorm2d(channels, momentum=0.1)   # the share of the new batch",
+    )
+
+
 def train_in_evaluation(program: WatchedProgram) -> Finding | None:
     """Find a model with dropout or batch normalisation that is evaluated in train mode."""
     seen = program.evidence
@@ -288,7 +305,19 @@ def train_in_evaluation(program: WatchedProgram) -> Finding | None:
 
 
 def zero_gradient_function(program: WatchedProgram) -> Finding | None:
-    """Find a step function that stops all gradients."""
+    """Find a step function that stops all gradients, or those of the layers below it."""
+    seen, still = program.evidence, program.evidence.unchanged
+    flat = ", ".join(dict.fromkeys(one for look in program.looks for one in look.flat))
+    below = still.count and still.before and not seen.unowned.count
+    moving = all(rate > 0 for look in program.looks for rate in look.rates)
+    always = program.always(lambda look: bool(look.flat))
+    if below and moving and always and seen.updates >= SEVERAL:
+        return Finding(
+            f"No layer below {flat} is trained: its gradient is 0 everywhere.",
+            f"{flat} in the loss's graph; unchanged after {seen.updates:,} updates: "
+            f"{_named(still)}",
+            STRAIGHT,
+        )
     known = [look for look in program.looks if look.after == look.after and look.reaches]
     if not known or any(look.after > 0 or not look.flat for look in known):
         return None
@@ -296,7 +325,7 @@ def zero_gradient_function(program: WatchedProgram) -> Finding | None:
         f"All gradients are 0, for that of {', '.join(known[0].flat)} is 0 everywhere.",
         f"{', '.join(known[0].flat)} in the loss's graph; norm of the gradients 0 in {len(known)} "
         "batches",
-        "leave the step function out of the training, or x + (x.round() - x).detach()",
+        STRAIGHT,
     )
 
 

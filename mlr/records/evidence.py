@@ -215,6 +215,7 @@ class Evidence(_Entry):
     optimizer: str = ""
     dropout: float = nan  # largest probability
     norm: bool = False  # whether it has such batch normalisation
+    untracked: int = 0  # such that will never learn its statistics
     optimizers: int = 1
     idle: int = 0  # of several, whose parameters are in the graph and all stay the same
     maximize: bool = False

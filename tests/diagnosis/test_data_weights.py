@@ -143,6 +143,6 @@ def test_the_number_of_the_padding_has_no_examples():
         )
         return class_missing(WatchedProgram(Evidence(class_counts=counts, looks=[look])))
 
-    assert found([8], [0, 90, 90, 90])
-    assert found([8, 5], [90, 0, 90, 90])
-    assert found([8, 5], [0, 90, 90, 90]) is None
+    assert found([8], [0, 200, 200, 200])
+    assert found([8, 5], [200, 0, 200, 200])
+    assert found([8, 5], [0, 200, 200, 200]) is None

@@ -247,3 +247,32 @@ def test_each_of_several_optimizers_makes_steps(tmp_path, steps):
                 optimizers[step].step()
     found = [one.rule for one in explain(read_runs(tmp_path))]
     assert found[:1] == ([] if len(steps) == 2 else ["step_missing"])
+
+
+class Rounded(nn.Module):
+    def __init__(self, straight):
+        super().__init__()
+        self.straight = straight
+
+    def forward(self, h):
+        return h + (h.sign() - h).detach() if self.straight else h.sign()
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_layers_below_a_step_function_are_not_trained(tmp_path, straight):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), Rounded(straight), nn.Linear(8, 3))
+    found = [one.rule for one in Loop(model=model, steps=60).explained(tmp_path)]
+    assert found[:1] == ([] if straight else ["zero_gradient_function"])
+
+
+@pytest.mark.parametrize(
+    ("momentum", "mean", "found"),
+    [(0.0, 0.0, ["statistics_not_tracked"]), (0.1, 0.0, []), (0.0, 0.5, [])],
+)
+def test_statistics_that_are_never_learned(tmp_path, momentum, mean, found):
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(8, momentum=momentum)
+    norm.running_mean.fill_(mean)  # as one that was loaded
+    model = nn.Sequential(nn.Linear(5, 8), norm, nn.ReLU(), nn.Linear(8, 3))
+    assert [one.rule for one in Loop(model=model, steps=60).explained(tmp_path)] == found

@@ -73,6 +73,7 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
         *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
         *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
+        loop.statistics_not_tracked,
         *(loop.zero_gradient_function, data.lost_at_once, not_finite),
         *(step.gradients_clipped_away, step.loss_too_small, step.decay_too_strong),
         *(loop.dropout_too_strong, step.rate_decays_too_soon),
