@@ -247,7 +247,9 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     else:
         what, mend = "the learning rate is negative", "lr=1e-3   # positive"
         evidence = f"lr={rate:g}; loss {program.course_of_loss}"
-    return Finding(f"The updates make the loss larger: {what}.", evidence, mend)
+    likely = flipped and program.is_loss("cosine")  # or others are to be unlike
+    what = f"The updates make the loss larger: {what}."
+    return Finding(what, evidence, mend, certain=not likely)
 
 
 def eval_in_training(program: WatchedProgram) -> Finding | None:

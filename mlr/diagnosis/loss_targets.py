@@ -86,6 +86,9 @@ def _margin(program: WatchedProgram) -> str | None:
         return None
     if program.first.fed == "soft_margin":
         return "SoftMarginLoss"
+    labels = program.lowest("wanted_low"), program.highest("wanted_high")
+    if program.first.fed == "hinge" and labels == (0, 1):
+        return "a hinge loss"  # also one with a penalty
     margin = next(iter(sorted(forms & MARGINS)), None)
     return f"a {margin.replace('_', ' ')} loss" if margin and forms <= MARGINS else None
 

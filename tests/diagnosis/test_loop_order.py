@@ -276,3 +276,15 @@ def test_statistics_that_are_never_learned(tmp_path, momentum, mean, found):
     norm.running_mean.fill_(mean)  # as one that was loaded
     model = nn.Sequential(nn.Linear(5, 8), norm, nn.ReLU(), nn.Linear(8, 3))
     assert [one.rule for one in Loop(model=model, steps=60).explained(tmp_path)] == found
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_similarity_without_its_minus(tmp_path, sign):
+    x, _ = clouds()
+
+    def loss(z, t):
+        return sign * F.cosine_similarity(z, t).mean()
+
+    expected = [("loss_maximised", False)] if sign > 0 else []
+    found = Loop(loss=loss, data=(x, x[:, :3]), steps=60).explained(tmp_path)
+    assert [(one.rule, one.certain) for one in found[:1]] == expected

@@ -67,6 +67,22 @@ def hinge(y, t):
     return (1 - t * y).clamp(min=0).mean()
 
 
+def by_relu(y, t):
+    return F.relu(1 - t * y).square().mean()
+
+
+def by_halves(y, t):
+    return (t * F.relu(1 - y) + (1 - t) * F.relu(1 + y)).mean()
+
+
+def penalised(loss):
+    return lambda y, t: loss(y, t) + 0.01
+
+
+def cosine(y, t):
+    return F.cosine_similarity(y, t).mean()
+
+
 def root(y, t):
     return ((y - t) ** 2).mean().sqrt()
 
@@ -135,6 +151,8 @@ SPELLED = 1 + (torch.arange(B) % 2)[:, None]
         ("classes_as_numbers", network(1), MSE, CLASSES[:, None].float()),
         ("labels_out_of_range", network(1), F.soft_margin_loss, COLUMN),
         ("labels_out_of_range", network(1), hinge, COLUMN),
+        ("labels_out_of_range", network(1), penalised(hinge), COLUMN),
+        ("labels_out_of_range", network(1), penalised(by_relu), COLUMN),
         ("exponential_twice", network(1, Exp()), F.poisson_nll_loss, COUNTS),
         ("exponential_twice", network(1, nn.Softplus()), F.poisson_nll_loss, COUNTS),
         ("softmax_over_wrong_axis", network(12, WORDS, nn.LogSoftmax(1)), of_words, OF_WORDS),
@@ -185,6 +203,11 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(1), lambda z, t: F.gaussian_nll_loss(z, t, z.exp()), NUMBERS),
         (network(1), lambda z, t: F.soft_margin_loss(z, t), 2 * COLUMN - 1),
         (network(1), hinge, 2 * COLUMN - 1),
+        (network(1), penalised(hinge), 2 * COLUMN - 1),
+        (network(1), penalised(lambda y, t: hinge(y, 2 * t - 1)), COLUMN),
+        (network(1), penalised(by_halves), COLUMN),
+        (network(3), lambda y, t: -cosine(y, t), SHARES - 0.3),
+        (network(3), lambda y, t: 1 - cosine(y, t), SHARES - 0.3),
         (network(3), F.multilabel_soft_margin_loss, SEVERAL),
         (network(1, Exp()), lambda y, t: F.poisson_nll_loss(y, t, log_input=False), COUNTS),
         (network(12, WORDS, nn.LogSoftmax(2)), of_words, OF_WORDS),

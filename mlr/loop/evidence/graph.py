@@ -251,6 +251,10 @@ def _pairs(
             pair = f"{name}>{operation(type(later).__name__)}"
             if pair not in found.pairs:
                 found.pairs.append(pair)
+        if name == "mul" and _is_hinge(node, here, readers):
+            labels = saved(node, "other", "self")
+            if labels is not None and not labels.requires_grad:
+                found.fed.append(("hinge", labels, labels))
         if name in ("softmax", "log_softmax"):
             result = saved(node, "result")
             if result is not None and result.dim():
@@ -264,6 +268,15 @@ def _pairs(
                 found.fed.append((name, given.detach(), wanted.detach()))
             if any(saved(node, which) is not None for which in ("weight", "pos_weight")):
                 found.weighted = True
+
+
+def _is_hinge(node: Any, here: dict[Any, None], readers: dict[Any, list[Any]]) -> bool:
+    """Tell if a product p is read by 1 − p alone, and that by a clamp or ReLU."""
+    after = _later(node, here, readers)
+    if [operation(type(one).__name__) for one in after] != ["rsub"]:
+        return False
+    cut = {operation(type(one).__name__) for one in _later(after[0], here, readers)}
+    return bool(cut) and cut <= {"clamp", "relu"}
 
 
 def _later(node: Any, here: dict[Any, None], readers: dict[Any, list[Any]]) -> list[Any]:
