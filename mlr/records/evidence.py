@@ -124,6 +124,7 @@ class Look(_Entry):
     rates: list[float] = field(default_factory=list)  # of the parameter groups
     training: bool = True  # mode of the model
     layers: int = 0  # layers in the graph
+    cosines: bool = False  # whether the outputs are cosines, or a multiple of them
     linear: bool = False  # whether there is nothing but layers below the outputs
     flat: list[str] = field(default_factory=list)  # functions whose gradient is 0 everywhere
     dead: list[float] = field(default_factory=list)  # share of each ReLU's units that are 0 for all

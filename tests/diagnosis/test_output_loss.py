@@ -34,6 +34,17 @@ class ThenSoftmax(nn.Module):
         return F.softmax(F.softmax(z, dim=1), dim=1)
 
 
+class Cosines(nn.Module):
+    """Cosines of features and class vectors, times a scale."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.weight, self.scale = nn.Parameter(torch.randn(3, 6)), scale
+
+    def forward(self, h):
+        return F.linear(F.normalize(h), F.normalize(self.weight)) * self.scale
+
+
 class Text(nn.Module):
     """Outputs without a tensor."""
 
@@ -150,6 +161,7 @@ SPELLED = 1 + (torch.arange(B) % 2)[:, None]
         ("softmax_for_several_labels", network(3), CE, SEVERAL),
         ("classes_as_numbers", network(1), MSE, CLASSES[:, None].float()),
         ("labels_out_of_range", network(1), F.soft_margin_loss, COLUMN),
+        ("bounded_logits", nn.Sequential(network(6), Cosines(1.0)), CE, CLASSES),
         ("labels_out_of_range", network(1), hinge, COLUMN),
         ("labels_out_of_range", network(1), penalised(hinge), COLUMN),
         ("labels_out_of_range", network(1), penalised(by_relu), COLUMN),
@@ -203,6 +215,9 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(1), lambda z, t: F.gaussian_nll_loss(z, t, z.exp()), NUMBERS),
         (network(1), lambda z, t: F.soft_margin_loss(z, t), 2 * COLUMN - 1),
         (network(1), hinge, 2 * COLUMN - 1),
+        (nn.Sequential(network(6), Cosines(16.0)), CE, CLASSES),
+        (nn.Sequential(network(6), Cosines(1.0)), lambda z, t: CE(16 * z, t), CLASSES),
+        (nn.Sequential(network(6), Cosines(nn.Parameter(torch.ones(())))), CE, CLASSES),
         (network(1), penalised(hinge), 2 * COLUMN - 1),
         (network(1), penalised(lambda y, t: hinge(y, 2 * t - 1)), COLUMN),
         (network(1), penalised(by_halves), COLUMN),
@@ -253,3 +268,9 @@ def test_what_cannot_be_checked_is_refused():
         mlr.check(network(3), lambda z, t: 1.0, (X, CLASSES))
     with pytest.raises(InputError, match="The output must be a tensor, and is str"):
         mlr.check(Text(), lambda z, t: torch.zeros(()), (X, CLASSES))
+
+
+def test_the_least_loss_of_cosines_is_that_of_torch():
+    (one,) = mlr.check(nn.Sequential(network(6), Cosines(1.0)), CE, (X, CLASSES))
+    best = F.cross_entropy(torch.tensor([[1.0, -1, -1]]), torch.tensor([0]))
+    assert f"cannot fall below {best:.2g}" in one.sentence

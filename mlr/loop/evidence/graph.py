@@ -50,6 +50,9 @@ UNITS = frozenset(
 """Operations on each output, or on each row of them."""
 FLAT = frozenset(("round", "floor", "ceil", "trunc", "sign"))
 """Functions whose gradient is 0 everywhere."""
+MULTIPLES = frozenset((*SHAPES, "mul", "div"))
+"""Operations that may scale outputs."""
+NORMS = ("linalg_vector_norm", "norm")
 BOUNDED = ("tanh", "sigmoid")
 """Units that saturate at both ends."""
 LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber", "soft_margin", "ctc"])
@@ -87,6 +90,7 @@ class GraphSeen:
         bounded: outputs of hidden tanh and sigmoid, by name.
         flat: functions in it whose gradient is 0 everywhere.
         freed: True if its backward pass is over.
+        cosines: True if the outputs are products of normalised vectors, or a multiple of them.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
 
@@ -104,6 +108,7 @@ class GraphSeen:
     hidden: list[Tensor] = field(default_factory=list)
     layers: int = 0
     linear: bool = False
+    cosines: bool = False
     bounded: list[tuple[str, Tensor]] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
     freed: bool = False
@@ -133,6 +138,7 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         path = _above(top, readers)
         below = list(_below(top))
         _pairs(path, below, readers, found)
+        found.cosines = _is_cosine(below[-1] if below else top)
         _body(below[-1] if below else top, {*path, *below}, found)
     return found
 
@@ -213,7 +219,7 @@ def _freed(nodes: Iterable[Any]) -> bool:
 
 
 def _first(node: Any) -> Any:
-    return next((former for former, _ in node.next_functions if former is not None), None)
+    return next(iter(_read(node)), None)
 
 
 def _above(top: Any, readers: dict[Any, list[Any]]) -> list[Any]:
@@ -268,6 +274,34 @@ def _pairs(
                 found.fed.append((name, given.detach(), wanted.detach()))
             if any(saved(node, which) is not None for which in ("weight", "pos_weight")):
                 found.weighted = True
+
+
+def _is_cosine(node: Any) -> bool:
+    """Tell if a layer, or a fixed multiple of its outputs, multiplies normalised vectors alone."""
+    read = _read(node)
+    while operation(type(node).__name__) in MULTIPLES and len(read) == 1:
+        node, read = read[0], _read(read[0])
+    layer = operation(type(node).__name__) == "layer" and len(read) == 2
+    return layer and all(map(_is_normalised, read))
+
+
+def _read(node: Any) -> list[Any]:
+    return [former for former, _ in node.next_functions if former is not None]
+
+
+def _is_normalised(node: Any) -> bool:
+    """Tell if a tensor is a quotient by a norm."""
+    node = _beyond(node, SHAPES)
+    if node is None or operation(type(node).__name__) != "div" or len(node.next_functions) < 2:
+        return False
+    norm = _beyond(node.next_functions[1][0], SHAPES | {"clamp", "add"})
+    return norm is not None and operation(type(norm).__name__) in NORMS
+
+
+def _beyond(node: Any, passed: Container[str]) -> Any:
+    while node is not None and operation(type(node).__name__) in passed:
+        node = _first(node)
+    return node
 
 
 def _is_hinge(node: Any, here: dict[Any, None], readers: dict[Any, list[Any]]) -> bool:
