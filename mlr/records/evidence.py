@@ -108,6 +108,7 @@ class Look(_Entry):
     row_high: float = nan
     target_shape: list[int] = field(default_factory=list)
     target_integer: bool = False
+    copied: bool = False  # a model that sees no later words reads the targets themselves
     target_whole: bool = False
     target_low: float = nan
     target_high: float = nan

@@ -274,3 +274,33 @@ def test_the_least_loss_of_cosines_is_that_of_torch():
     (one,) = mlr.check(nn.Sequential(network(6), Cosines(1.0)), CE, (X, CLASSES))
     best = F.cross_entropy(torch.tensor([[1.0, -1, -1]]), torch.tensor([0]))
     assert f"cannot fall below {best:.2g}" in one.sentence
+
+
+class Language(nn.Module):
+    """A language model of one attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 9)
+
+    def forward(self, words):
+        h = self.embed(words)[:, None]  # one head
+        return self.head(F.scaled_dot_product_attention(h, h, h, is_causal=True)[:, 0])
+
+
+def test_targets_are_the_next_words():
+    torch.manual_seed(0)
+    model, words = Language(), torch.randint(9, (8, 6))
+
+    def same(z, t):
+        return CE(z.flatten(0, 1), t.flatten())
+
+    def shifted(z, t):  # as models that take labels do
+        return CE(z[:, :-1].flatten(0, 1), t[:, 1:].flatten())
+
+    def found(loss, targets):
+        return [one.rule for one in mlr.check(model, loss, (words, targets))]
+
+    assert found(same, words) == ["targets_not_shifted"]
+    assert found(same, words.roll(-1, 1)) == []
+    assert found(shifted, words) == []

@@ -66,7 +66,7 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(targets.shapes_broadcast, output.softmax_twice, output.softmax_before_cross_entropy),
         *(output.sigmoid_twice, output.sigmoid_before_bce_with_logits, output.relu_output),
         *(output.bounded_logits, output.nll_without_log_softmax, output.kl_without_log),
-        *(targets.labels_out_of_range, targets.targets_out_of_range),
+        *(targets.labels_out_of_range, targets.targets_out_of_range, targets.targets_not_shifted),
         *(output.probabilities_expected, output.exponential_twice, output.output_out_of_range),
         *(output.softmax_for_several_labels, targets.classes_as_numbers, output.clamped_output),
         *(loop.loss_maximised, step.momentum_too_high, loop.zero_grad_missing),

@@ -91,6 +91,8 @@ class GraphSeen:
         flat: functions in it whose gradient is 0 everywhere.
         freed: True if its backward pass is over.
         cosines: True if the outputs are products of normalised vectors, or a multiple of them.
+        looked_up: numbers that embeddings were given.
+        causal: True if an attention sees no later word.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
 
@@ -112,6 +114,8 @@ class GraphSeen:
     bounded: list[tuple[str, Tensor]] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
     freed: bool = False
+    looked_up: list[Tensor] = field(default_factory=list)
+    causal: bool = False
 
 
 def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
@@ -196,6 +200,10 @@ def _note(node: Any, found: GraphSeen) -> None:
     name = operation(kind)
     if name in FLAT and name not in found.flat:
         found.flat.append(name)
+    if kind.startswith("Embedding"):
+        found.looked_up += [one for one in [saved(node, "indices")] if one is not None]
+    elif "attention" in name or name == "masked_fill":
+        found.causal = found.causal or _is_causal(node)
     if name == "relu":
         found.hidden += [result for result in [saved(node, "result")] if result is not None]
     elif name == "layer" and node.next_functions:
@@ -204,6 +212,21 @@ def _note(node: Any, found: GraphSeen) -> None:
         passes_on = len(node.next_functions) <= place or node.next_functions[place][0] is not None
         if read is not None and not passes_on and not read.requires_grad:
             found.read.append(read)
+
+
+def _is_causal(node: Any) -> bool:
+    """Tell if an attention, or a fill before its softmax, leaves out later words alone."""
+    if getattr(node, "_saved_is_causal", False):
+        return True
+    mask = saved(node, "attn_mask", "attn_bias", "mask")
+    if mask is None or mask.dim() < 2 or not mask.shape[-1] == mask.shape[-2] > 1:
+        return False
+    one = mask.flatten(0, -3)[0] if mask.dim() > 2 else mask
+    if one.is_floating_point():
+        later = one == float("-inf")
+    else:  # an attention's says what is seen, that of a fill what is not
+        later = one if hasattr(node, "_saved_mask") else ~one
+    return bool(later[0, 1:].all()) and not bool(later[-1].any())
 
 
 def _freed(nodes: Iterable[Any]) -> bool:

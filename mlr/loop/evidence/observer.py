@@ -167,12 +167,8 @@ class Observer:
             **values.of_fed(seen),
             **values.of_inputs(None if spared else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
-            **{
-                "layers": seen.layers,
-                "linear": seen.linear,
-                "cosines": seen.cosines,
-                "flat": seen.flat,
-            },
+            **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
+            **{"cosines": seen.cosines, "copied": values.copied(seen, targets)},
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach()) * times
