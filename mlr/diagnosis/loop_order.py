@@ -76,7 +76,7 @@ def stale_outputs(program: WatchedProgram) -> Finding | None:
 
 
 def wrong_loss(program: WatchedProgram) -> Finding | None:
-    """Find a loss that does not depend on the outputs, or that is not the one differentiated."""
+    """Find a loss that depends on none or few of the outputs, or is not the one differentiated."""
     apart = program.always(lambda look: look.attached and not look.reaches and look.trains)
     updated = [
         look for look in program.looks if look.attached and look.reaches and look.at_step > 0
@@ -88,6 +88,18 @@ def wrong_loss(program: WatchedProgram) -> Finding | None:
             f"no gradient came to the outputs in {len(updated)} batches, and the optimizer made "
             f"steps by gradients of norm {updated[-1].at_step:.3g}",
             "loss.backward()   # of the loss of outputs and targets, and no part of it",
+        )
+    places = (program.first.output_shape or [0])[1:2]
+    alone = program.always(lambda look: [look.place + 1] == places and look.target_low >= 0)
+    each = program.first.target_shape == program.first.output_shape[:2]
+    if alone and each and places[0] >= SEVERAL:
+        return Finding(
+            f"The loss depends on the last of {places[0]} places of the outputs alone, and there "
+            "are targets for each: a loop over them overwrites it.",
+            f"no gradient came to the other {places[0] - 1} places in {len(program.looks)} of "
+            f"{len(program.looks)} batches",
+            "loss = loss + …   # in the loop over the places",
+            certain=False,
         )
     if not apart:
         return None

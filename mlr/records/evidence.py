@@ -87,7 +87,8 @@ class Look(_Entry):
     weighted: bool = False
     forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`, or a factor for the mean
     freed: bool = False  # the backward pass was over
-    returned: bool = False  # a gradient came to the outputs
+    returned: bool = False  # a gradient came to the outputs, …
+    place: int = -1  # … and to this one of the places of (B, T, K) alone
     fed: str = ""  # the loss whose node keeps what it was given
     fed_low: float = nan
     fed_high: float = nan

@@ -288,3 +288,30 @@ def test_a_similarity_without_its_minus(tmp_path, sign):
     expected = [("loss_maximised", False)] if sign > 0 else []
     found = Loop(loss=loss, data=(x, x[:, :3]), steps=60).explained(tmp_path)
     assert [(one.rule, one.certain) for one in found[:1]] == expected
+
+
+def overwritten(z, t):
+    for place in range(z.shape[1]):
+        loss = F.cross_entropy(z[:, place], t[:, place])
+    return loss
+
+
+def summed(z, t):
+    return sum(F.cross_entropy(z[:, place], t[:, place]) for place in range(z.shape[1]))
+
+
+def of_answers(z, t):
+    return F.cross_entropy(z.flatten(0, 1), t.flatten(), ignore_index=-100)
+
+
+@pytest.mark.parametrize(
+    ("loss", "ignored", "found"),
+    [(overwritten, False, ["wrong_loss"]), (summed, False, []), (of_answers, True, [])],
+)
+def test_a_loss_of_the_last_word_alone(tmp_path, loss, ignored, found):
+    x, t = clouds()
+    words, targets = x.unflatten(0, (64, 4)), t.unflatten(0, (64, 4)).clone()
+    if ignored:
+        targets[:, :-1] = -100
+    loop = Loop(loss=loss, data=(words, targets), steps=60)
+    assert [one.rule for one in loop.explained(tmp_path)][:1] == found
