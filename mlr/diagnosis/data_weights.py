@@ -273,6 +273,9 @@ def class_missing(program: WatchedProgram) -> Finding | None:
         return None
     if sum(counts) < FEWEST * len(counts) or len(holes) > max(1, HOLES * len(counts)):
         return None
+    shape = program.first.target_shape
+    if holes == [0] and len(shape) == 2 and shape[1] > 1:
+        return None  # words, whose number 0 is kept for the padding
     named = ", ".join(map(str, holes[:8]))
     return Finding(
         f"Class{'es' if len(holes) > 1 else ''} {named} "

@@ -21,6 +21,9 @@ SMALLEST, LARGEST = 32, 256
 """Sizes of batches that a loader gives."""
 
 
+STRAIGHT = "leave the step function out of the training, or x + (x.round() - x).detach()"
+
+
 def loss_without_graph(program: WatchedProgram) -> Finding | None:
     """Find a loss, or outputs, that no gradient passes through."""
     if not program.looks or any(look.attached for look in program.looks):
@@ -73,7 +76,7 @@ def stale_outputs(program: WatchedProgram) -> Finding | None:
 
 
 def wrong_loss(program: WatchedProgram) -> Finding | None:
-    """Find a loss that does not depend on the outputs, or that is not the one differentiated."""
+    """Find a loss that depends on none or few of the outputs, or is not the one differentiated."""
     apart = program.always(lambda look: look.attached and not look.reaches and look.trains)
     updated = [
         look for look in program.looks if look.attached and look.reaches and look.at_step > 0
@@ -85,6 +88,18 @@ def wrong_loss(program: WatchedProgram) -> Finding | None:
             f"no gradient came to the outputs in {len(updated)} batches, and the optimizer made "
             f"steps by gradients of norm {updated[-1].at_step:.3g}",
             "loss.backward()   # of the loss of outputs and targets, and no part of it",
+        )
+    places = (program.first.output_shape or [0])[1:2]
+    alone = program.always(lambda look: [look.place + 1] == places and look.target_low >= 0)
+    each = program.first.target_shape == program.first.output_shape[:2]
+    if alone and each and places[0] >= SEVERAL:
+        return Finding(
+            f"The loss depends on the last of {places[0]} places of the outputs alone, and there "
+            "are targets for each: a loop over them overwrites it.",
+            f"no gradient came to the other {places[0] - 1} places in {len(program.looks)} of "
+            f"{len(program.looks)} batches",
+            "loss = loss + …   # in the loop over the places",
+            certain=False,
         )
     if not apart:
         return None
@@ -124,9 +139,19 @@ def zero_grad_missing(program: WatchedProgram) -> Finding | None:
 
 
 def step_missing(program: WatchedProgram) -> Finding | None:
-    """Find a loop whose optimizer makes no step."""
+    """Find a loop whose optimizer, or one of several, makes no step."""
     seen = program.evidence
     enough = seen.calls >= max(NO_STEP, 2 * seen.accumulate)
+    flat = any(look.flat for look in program.looks)
+    if enough and 0 < seen.idle < seen.optimizers and not flat:
+        return Finding(
+            f"{seen.idle} of the {seen.optimizers} optimizers makes no step: its parameters are "
+            "those of the start, and the others' are trained.",
+            f"the same parameters after {seen.calls:,} batches, though they are in the loss's "
+            f"graph: {_named(seen.unchanged)}",
+            "optimizer.step()   # of each optimizer, after loss.backward()",
+            certain=False,
+        )
     idle = seen.unchanged.count + seen.unreached.count >= seen.parameters > 0
     if seen.updates or not enough or not idle:
         return None
@@ -234,7 +259,9 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     else:
         what, mend = "the learning rate is negative", "lr=1e-3   # positive"
         evidence = f"lr={rate:g}; loss {program.course_of_loss}"
-    return Finding(f"The updates make the loss larger: {what}.", evidence, mend)
+    likely = flipped and program.is_loss("cosine")  # or others are to be unlike
+    what = f"The updates make the loss larger: {what}."
+    return Finding(what, evidence, mend, certain=not likely)
 
 
 def eval_in_training(program: WatchedProgram) -> Finding | None:
@@ -263,6 +290,20 @@ def eval_in_training(program: WatchedProgram) -> Finding | None:
     )
 
 
+def statistics_not_tracked(program: WatchedProgram) -> Finding | None:
+    """Find batch normalisation that is trained, and whose running statistics stay 0 and 1."""
+    seen = program.evidence
+    if not seen.untracked or not (seen.train_calls or seen.preflight):
+        return None
+    return Finding(
+        "Batch normalisation with momentum=0 never learns its running statistics, which stay 0 and "
+        "1: in eval mode it normalises nothing.",
+        f"mean 0 and variance 1 in {seen.untracked} of its layers after {seen.train_calls:,} "
+        "batches in train mode",
+        "nn.BatchNorm2d(channels, momentum=0.1)   # the share of the new batch",
+    )
+
+
 def train_in_evaluation(program: WatchedProgram) -> Finding | None:
     """Find a model with dropout or batch normalisation that is evaluated in train mode."""
     seen = program.evidence
@@ -278,7 +319,19 @@ def train_in_evaluation(program: WatchedProgram) -> Finding | None:
 
 
 def zero_gradient_function(program: WatchedProgram) -> Finding | None:
-    """Find a step function that stops all gradients."""
+    """Find a step function that stops all gradients, or those of the layers below it."""
+    seen, still = program.evidence, program.evidence.unchanged
+    flat = ", ".join(dict.fromkeys(one for look in program.looks for one in look.flat))
+    below = still.count and still.before and not seen.unowned.count
+    moving = all(rate > 0 for look in program.looks for rate in look.rates)
+    always = program.always(lambda look: bool(look.flat))
+    if below and moving and always and seen.updates >= SEVERAL:
+        return Finding(
+            f"No layer below {flat} is trained: its gradient is 0 everywhere.",
+            f"{flat} in the loss's graph; unchanged after {seen.updates:,} updates: "
+            f"{_named(still)}",
+            STRAIGHT,
+        )
     known = [look for look in program.looks if look.after == look.after and look.reaches]
     if not known or any(look.after > 0 or not look.flat for look in known):
         return None
@@ -286,7 +339,7 @@ def zero_gradient_function(program: WatchedProgram) -> Finding | None:
         f"All gradients are 0, for that of {', '.join(known[0].flat)} is 0 everywhere.",
         f"{', '.join(known[0].flat)} in the loss's graph; norm of the gradients 0 in {len(known)} "
         "batches",
-        "leave the step function out of the training, or x + (x.round() - x).detach()",
+        STRAIGHT,
     )
 
 

@@ -78,6 +78,19 @@ def targets_out_of_range(program: WatchedProgram) -> Finding | None:
     )
 
 
+def targets_not_shifted(program: WatchedProgram) -> Finding | None:
+    """Find a language model whose targets are the words that it reads at the same places."""
+    if not (program.always(lambda look: look.copied) and program.is_loss("ce")):
+        return None
+    return Finding(
+        "The targets are the words that the model reads at the same places, so that it learns to "
+        "copy them and not to tell the next word.",
+        f"targets equal to the inputs in {len(program.looks)} of {len(program.looks)} batches, and "
+        f"an attention that sees no later word; loss {program.seen_loss:.3g}",
+        "loss = F.cross_entropy(outputs[:, :-1].flatten(0, 1), words[:, 1:].flatten())",
+    )
+
+
 def _margin(program: WatchedProgram) -> str | None:
     """Return the margin loss of labels 0 and 1, if it is one."""
     forms = {form for form in program.forms if not form.startswith("-")}
@@ -86,6 +99,9 @@ def _margin(program: WatchedProgram) -> str | None:
         return None
     if program.first.fed == "soft_margin":
         return "SoftMarginLoss"
+    labels = program.lowest("wanted_low"), program.highest("wanted_high")
+    if program.first.fed == "hinge" and labels == (0, 1):
+        return "a hinge loss"  # also one with a penalty
     margin = next(iter(sorted(forms & MARGINS)), None)
     return f"a {margin.replace('_', ' ')} loss" if margin and forms <= MARGINS else None
 

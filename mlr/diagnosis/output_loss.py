@@ -7,7 +7,7 @@ agree.
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf, log1p
 
 import numpy as np
 
@@ -170,7 +170,19 @@ def relu_output(program: WatchedProgram) -> Finding | None:
 
 
 def bounded_logits(program: WatchedProgram) -> Finding | None:
-    """Find logits that an activation bounds."""
+    """Find logits that an activation bounds, or that are cosines."""
+    largest = max(-program.lowest("output_low"), program.highest("output_high"))
+    cosines = program.always(lambda look: look.cosines) and largest <= 1 + ROUNDING
+    if cosines and program.by_class and program.is_loss("ce"):
+        least = log1p((program.outputs - 1) * exp(-2))  # one cosine 1 and all others −1
+        return Finding(
+            "The loss expects logits, and these are cosines, which lie within −1 and 1: the loss "
+            "cannot fall below {least:.2g}.",
+            "the last layer multiplies normalised vectors; outputs "
+            f"{_span(program, 'output_low', 'output_high')}; loss {program.seen_loss:.3g}",
+            "outputs = 16 * cosines   # or divide them by a temperature, as 0.07",
+            {"least": least},
+        )
     for name in ("tanh", "sigmoid", "hardsigmoid", "lstm", "softmax"):
         taken = ("log_softmax", "bce_logits") if name != "softmax" else ("bce_logits",)
         if program.has(name, *taken, *(("softmax", "sigmoid") if name != "softmax" else ())):

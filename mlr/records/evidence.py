@@ -87,7 +87,8 @@ class Look(_Entry):
     weighted: bool = False
     forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`, or a factor for the mean
     freed: bool = False  # the backward pass was over
-    returned: bool = False  # a gradient came to the outputs
+    returned: bool = False  # a gradient came to the outputs, …
+    place: int = -1  # … and to this one of the places of (B, T, K) alone
     fed: str = ""  # the loss whose node keeps what it was given
     fed_low: float = nan
     fed_high: float = nan
@@ -108,6 +109,7 @@ class Look(_Entry):
     row_high: float = nan
     target_shape: list[int] = field(default_factory=list)
     target_integer: bool = False
+    copied: bool = False  # a model that sees no later words reads the targets themselves
     target_whole: bool = False
     target_low: float = nan
     target_high: float = nan
@@ -124,6 +126,7 @@ class Look(_Entry):
     rates: list[float] = field(default_factory=list)  # of the parameter groups
     training: bool = True  # mode of the model
     layers: int = 0  # layers in the graph
+    cosines: bool = False  # whether the outputs are cosines, or a multiple of them
     linear: bool = False  # whether there is nothing but layers below the outputs
     flat: list[str] = field(default_factory=list)  # functions whose gradient is 0 everywhere
     dead: list[float] = field(default_factory=list)  # share of each ReLU's units that are 0 for all
@@ -215,7 +218,9 @@ class Evidence(_Entry):
     optimizer: str = ""
     dropout: float = nan  # largest probability
     norm: bool = False  # whether it has such batch normalisation
+    untracked: int = 0  # such that will never learn its statistics
     optimizers: int = 1
+    idle: int = 0  # of several, whose parameters are in the graph and all stay the same
     maximize: bool = False
     momentum: float = nan
     parameters: int = 0  # trained ones of the model

@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
+from mlr.diagnosis.data_weights import class_missing
+from mlr.diagnosis.program import WatchedProgram
+from mlr.records.evidence import Evidence, Look
 from mlr.records.reading import read_runs
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -127,3 +130,19 @@ def test_the_fault_is_the_first_finding(tmp_path, rule, x, t, more):
 def test_a_look_alike_has_none(tmp_path, x, t, more):
     found = explained(tmp_path / "it", x, t, **more)
     assert [one.rule for one in found if one.rule != "too_few_updates"] == []
+
+
+def test_the_number_of_the_padding_has_no_examples():
+    def found(shape, counts):
+        look = Look(
+            known=True,
+            target_shape=shape,
+            target_integer=True,
+            output_shape=[*shape, 4],
+            forms=["ce:mean"],
+        )
+        return class_missing(WatchedProgram(Evidence(class_counts=counts, looks=[look])))
+
+    assert found([8], [0, 200, 200, 200])
+    assert found([8, 5], [200, 0, 200, 200])
+    assert found([8, 5], [0, 200, 200, 200]) is None

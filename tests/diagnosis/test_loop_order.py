@@ -229,3 +229,89 @@ def test_a_wrong_head_is_found(tmp_path):
                 loss.backward()
                 optimizer.step()
         assert [one.rule for one in explain(read_runs(folder))] == rules
+
+
+@pytest.mark.parametrize("steps", [(0,), (1,), (0, 1)])
+def test_each_of_several_optimizers_makes_steps(tmp_path, steps):
+    model, (x, t) = network(), clouds()
+    optimizers = [torch.optim.SGD(model[part].parameters(), lr=0.2) for part in (0, 2)]
+    with GradientProbe(model, optimizers, tmp_path) as probe:
+        for _ in range(24):
+            z = model(x)
+            loss = F.cross_entropy(z, t)
+            probe.watch(z, t, loss)
+            for one in optimizers:
+                one.zero_grad()
+            loss.backward()
+            for step in steps:
+                optimizers[step].step()
+    found = [one.rule for one in explain(read_runs(tmp_path))]
+    assert found[:1] == ([] if len(steps) == 2 else ["step_missing"])
+
+
+class Rounded(nn.Module):
+    def __init__(self, straight):
+        super().__init__()
+        self.straight = straight
+
+    def forward(self, h):
+        return h + (h.sign() - h).detach() if self.straight else h.sign()
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_layers_below_a_step_function_are_not_trained(tmp_path, straight):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), Rounded(straight), nn.Linear(8, 3))
+    found = [one.rule for one in Loop(model=model, steps=60).explained(tmp_path)]
+    assert found[:1] == ([] if straight else ["zero_gradient_function"])
+
+
+@pytest.mark.parametrize(
+    ("momentum", "mean", "found"),
+    [(0.0, 0.0, ["statistics_not_tracked"]), (0.1, 0.0, []), (0.0, 0.5, [])],
+)
+def test_statistics_that_are_never_learned(tmp_path, momentum, mean, found):
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(8, momentum=momentum)
+    norm.running_mean.fill_(mean)  # as one that was loaded
+    model = nn.Sequential(nn.Linear(5, 8), norm, nn.ReLU(), nn.Linear(8, 3))
+    assert [one.rule for one in Loop(model=model, steps=60).explained(tmp_path)] == found
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_similarity_without_its_minus(tmp_path, sign):
+    x, _ = clouds()
+
+    def loss(z, t):
+        return sign * F.cosine_similarity(z, t).mean()
+
+    expected = [("loss_maximised", False)] if sign > 0 else []
+    found = Loop(loss=loss, data=(x, x[:, :3]), steps=60).explained(tmp_path)
+    assert [(one.rule, one.certain) for one in found[:1]] == expected
+
+
+def overwritten(z, t):
+    for place in range(z.shape[1]):
+        loss = F.cross_entropy(z[:, place], t[:, place])
+    return loss
+
+
+def summed(z, t):
+    return sum(F.cross_entropy(z[:, place], t[:, place]) for place in range(z.shape[1]))
+
+
+def of_answers(z, t):
+    return F.cross_entropy(z.flatten(0, 1), t.flatten(), ignore_index=-100)
+
+
+@pytest.mark.parametrize(
+    ("loss", "ignored", "found"),
+    [(overwritten, False, ["wrong_loss"]), (summed, False, []), (of_answers, True, [])],
+)
+def test_a_loss_of_the_last_word_alone(tmp_path, loss, ignored, found):
+    x, t = clouds()
+    words, targets = x.unflatten(0, (64, 4)), t.unflatten(0, (64, 4)).clone()
+    if ignored:
+        targets[:, :-1] = -100
+    loop = Loop(loss=loss, data=(words, targets), steps=60)
+    assert [one.rule for one in loop.explained(tmp_path)][:1] == found

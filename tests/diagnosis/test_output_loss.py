@@ -34,6 +34,17 @@ class ThenSoftmax(nn.Module):
         return F.softmax(F.softmax(z, dim=1), dim=1)
 
 
+class Cosines(nn.Module):
+    """Cosines of features and class vectors, times a scale."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.weight, self.scale = nn.Parameter(torch.randn(3, 6)), scale
+
+    def forward(self, h):
+        return F.linear(F.normalize(h), F.normalize(self.weight)) * self.scale
+
+
 class Text(nn.Module):
     """Outputs without a tensor."""
 
@@ -65,6 +76,22 @@ def by_hand(p, t):
 
 def hinge(y, t):
     return (1 - t * y).clamp(min=0).mean()
+
+
+def by_relu(y, t):
+    return F.relu(1 - t * y).square().mean()
+
+
+def by_halves(y, t):
+    return (t * F.relu(1 - y) + (1 - t) * F.relu(1 + y)).mean()
+
+
+def penalised(loss):
+    return lambda y, t: loss(y, t) + 0.01
+
+
+def cosine(y, t):
+    return F.cosine_similarity(y, t).mean()
 
 
 def root(y, t):
@@ -134,7 +161,10 @@ SPELLED = 1 + (torch.arange(B) % 2)[:, None]
         ("softmax_for_several_labels", network(3), CE, SEVERAL),
         ("classes_as_numbers", network(1), MSE, CLASSES[:, None].float()),
         ("labels_out_of_range", network(1), F.soft_margin_loss, COLUMN),
+        ("bounded_logits", nn.Sequential(network(6), Cosines(1.0)), CE, CLASSES),
         ("labels_out_of_range", network(1), hinge, COLUMN),
+        ("labels_out_of_range", network(1), penalised(hinge), COLUMN),
+        ("labels_out_of_range", network(1), penalised(by_relu), COLUMN),
         ("exponential_twice", network(1, Exp()), F.poisson_nll_loss, COUNTS),
         ("exponential_twice", network(1, nn.Softplus()), F.poisson_nll_loss, COUNTS),
         ("softmax_over_wrong_axis", network(12, WORDS, nn.LogSoftmax(1)), of_words, OF_WORDS),
@@ -185,6 +215,14 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(1), lambda z, t: F.gaussian_nll_loss(z, t, z.exp()), NUMBERS),
         (network(1), lambda z, t: F.soft_margin_loss(z, t), 2 * COLUMN - 1),
         (network(1), hinge, 2 * COLUMN - 1),
+        (nn.Sequential(network(6), Cosines(16.0)), CE, CLASSES),
+        (nn.Sequential(network(6), Cosines(1.0)), lambda z, t: CE(16 * z, t), CLASSES),
+        (nn.Sequential(network(6), Cosines(nn.Parameter(torch.ones(())))), CE, CLASSES),
+        (network(1), penalised(hinge), 2 * COLUMN - 1),
+        (network(1), penalised(lambda y, t: hinge(y, 2 * t - 1)), COLUMN),
+        (network(1), penalised(by_halves), COLUMN),
+        (network(3), lambda y, t: -cosine(y, t), SHARES - 0.3),
+        (network(3), lambda y, t: 1 - cosine(y, t), SHARES - 0.3),
         (network(3), F.multilabel_soft_margin_loss, SEVERAL),
         (network(1, Exp()), lambda y, t: F.poisson_nll_loss(y, t, log_input=False), COUNTS),
         (network(12, WORDS, nn.LogSoftmax(2)), of_words, OF_WORDS),
@@ -230,3 +268,39 @@ def test_what_cannot_be_checked_is_refused():
         mlr.check(network(3), lambda z, t: 1.0, (X, CLASSES))
     with pytest.raises(InputError, match="The output must be a tensor, and is str"):
         mlr.check(Text(), lambda z, t: torch.zeros(()), (X, CLASSES))
+
+
+def test_the_least_loss_of_cosines_is_that_of_torch():
+    (one,) = mlr.check(nn.Sequential(network(6), Cosines(1.0)), CE, (X, CLASSES))
+    best = F.cross_entropy(torch.tensor([[1.0, -1, -1]]), torch.tensor([0]))
+    assert f"cannot fall below {best:.2g}" in one.sentence
+
+
+class Language(nn.Module):
+    """A language model of one attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 9)
+
+    def forward(self, words):
+        h = self.embed(words)[:, None]  # one head
+        return self.head(F.scaled_dot_product_attention(h, h, h, is_causal=True)[:, 0])
+
+
+def test_targets_are_the_next_words():
+    torch.manual_seed(0)
+    model, words = Language(), torch.randint(9, (8, 6))
+
+    def same(z, t):
+        return CE(z.flatten(0, 1), t.flatten())
+
+    def shifted(z, t):  # as models that take labels do
+        return CE(z[:, :-1].flatten(0, 1), t[:, 1:].flatten())
+
+    def found(loss, targets):
+        return [one.rule for one in mlr.check(model, loss, (words, targets))]
+
+    assert found(same, words) == ["targets_not_shifted"]
+    assert found(same, words.roll(-1, 1)) == []
+    assert found(shifted, words) == []

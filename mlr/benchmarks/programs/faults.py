@@ -83,6 +83,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "rate_too_high": ("lr_too_high",),
     "rate_too_low": ("lr_too_low",),
     "loss_too_small": ("lr_too_low",),
+    "log_rate_expected": ("exponential_twice",),
     "zero_weights": ("starved",),
     "symmetric_weights": ("starved",),
     "dead_relus": ("starved",),

@@ -50,6 +50,9 @@ UNITS = frozenset(
 """Operations on each output, or on each row of them."""
 FLAT = frozenset(("round", "floor", "ceil", "trunc", "sign"))
 """Functions whose gradient is 0 everywhere."""
+MULTIPLES = frozenset((*SHAPES, "mul", "div"))
+"""Operations that may scale outputs."""
+NORMS = ("linalg_vector_norm", "norm")
 BOUNDED = ("tanh", "sigmoid")
 """Units that saturate at both ends."""
 LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber", "soft_margin", "ctc"])
@@ -87,6 +90,9 @@ class GraphSeen:
         bounded: outputs of hidden tanh and sigmoid, by name.
         flat: functions in it whose gradient is 0 everywhere.
         freed: True if its backward pass is over.
+        cosines: True if the outputs are products of normalised vectors, or a multiple of them.
+        looked_up: numbers that embeddings were given.
+        causal: True if an attention sees no later word.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
 
@@ -104,9 +110,12 @@ class GraphSeen:
     hidden: list[Tensor] = field(default_factory=list)
     layers: int = 0
     linear: bool = False
+    cosines: bool = False
     bounded: list[tuple[str, Tensor]] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
     freed: bool = False
+    looked_up: list[Tensor] = field(default_factory=list)
+    causal: bool = False
 
 
 def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
@@ -133,6 +142,7 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         path = _above(top, readers)
         below = list(_below(top))
         _pairs(path, below, readers, found)
+        found.cosines = _is_cosine(below[-1] if below else top)
         _body(below[-1] if below else top, {*path, *below}, found)
     return found
 
@@ -190,6 +200,10 @@ def _note(node: Any, found: GraphSeen) -> None:
     name = operation(kind)
     if name in FLAT and name not in found.flat:
         found.flat.append(name)
+    if kind.startswith("Embedding"):
+        found.looked_up += [one for one in [saved(node, "indices")] if one is not None]
+    elif "attention" in name or name == "masked_fill":
+        found.causal = found.causal or _is_causal(node)
     if name == "relu":
         found.hidden += [result for result in [saved(node, "result")] if result is not None]
     elif name == "layer" and node.next_functions:
@@ -198,6 +212,21 @@ def _note(node: Any, found: GraphSeen) -> None:
         passes_on = len(node.next_functions) <= place or node.next_functions[place][0] is not None
         if read is not None and not passes_on and not read.requires_grad:
             found.read.append(read)
+
+
+def _is_causal(node: Any) -> bool:
+    """Tell if an attention, or a fill before its softmax, leaves out later words alone."""
+    if getattr(node, "_saved_is_causal", False):
+        return True
+    mask = saved(node, "attn_mask", "attn_bias", "mask")
+    if mask is None or mask.dim() < 2 or not mask.shape[-1] == mask.shape[-2] > 1:
+        return False
+    one = mask.flatten(0, -3)[0] if mask.dim() > 2 else mask
+    if one.is_floating_point():
+        later = one == float("-inf")
+    else:  # an attention's says what is seen, that of a fill what is not
+        later = one if hasattr(node, "_saved_mask") else ~one
+    return bool(later[0, 1:].all()) and not bool(later[-1].any())
 
 
 def _freed(nodes: Iterable[Any]) -> bool:
@@ -213,7 +242,7 @@ def _freed(nodes: Iterable[Any]) -> bool:
 
 
 def _first(node: Any) -> Any:
-    return next((former for former, _ in node.next_functions if former is not None), None)
+    return next(iter(_read(node)), None)
 
 
 def _above(top: Any, readers: dict[Any, list[Any]]) -> list[Any]:
@@ -251,6 +280,10 @@ def _pairs(
             pair = f"{name}>{operation(type(later).__name__)}"
             if pair not in found.pairs:
                 found.pairs.append(pair)
+        if name == "mul" and _is_hinge(node, here, readers):
+            labels = saved(node, "other", "self")
+            if labels is not None and not labels.requires_grad:
+                found.fed.append(("hinge", labels, labels))
         if name in ("softmax", "log_softmax"):
             result = saved(node, "result")
             if result is not None and result.dim():
@@ -264,6 +297,43 @@ def _pairs(
                 found.fed.append((name, given.detach(), wanted.detach()))
             if any(saved(node, which) is not None for which in ("weight", "pos_weight")):
                 found.weighted = True
+
+
+def _is_cosine(node: Any) -> bool:
+    """Tell if a layer, or a fixed multiple of its outputs, multiplies normalised vectors alone."""
+    read = _read(node)
+    while operation(type(node).__name__) in MULTIPLES and len(read) == 1:
+        node, read = read[0], _read(read[0])
+    layer = operation(type(node).__name__) == "layer" and len(read) == 2
+    return layer and all(map(_is_normalised, read))
+
+
+def _read(node: Any) -> list[Any]:
+    return [former for former, _ in node.next_functions if former is not None]
+
+
+def _is_normalised(node: Any) -> bool:
+    """Tell if a tensor is a quotient by a norm."""
+    node = _beyond(node, SHAPES)
+    if node is None or operation(type(node).__name__) != "div" or len(node.next_functions) < 2:
+        return False
+    norm = _beyond(node.next_functions[1][0], SHAPES | {"clamp", "add"})
+    return norm is not None and operation(type(norm).__name__) in NORMS
+
+
+def _beyond(node: Any, passed: Container[str]) -> Any:
+    while node is not None and operation(type(node).__name__) in passed:
+        node = _first(node)
+    return node
+
+
+def _is_hinge(node: Any, here: dict[Any, None], readers: dict[Any, list[Any]]) -> bool:
+    """Tell if a product p is read by 1 − p alone, and that by a clamp or ReLU."""
+    after = _later(node, here, readers)
+    if [operation(type(one).__name__) for one in after] != ["rsub"]:
+        return False
+    cut = {operation(type(one).__name__) for one in _later(after[0], here, readers)}
+    return bool(cut) and cut <= {"clamp", "relu"}
 
 
 def _later(node: Any, here: dict[Any, None], readers: dict[Any, list[Any]]) -> list[Any]:

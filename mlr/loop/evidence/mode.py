@@ -23,6 +23,20 @@ def _reads(part: nn.Module) -> bool:
     return bool(norm and (part.weight is None or part.weight.requires_grad))
 
 
+@torch.no_grad()
+def untracked(model: nn.Module) -> int:
+    """Count the batch normalisations with a momentum of 0 that keep the statistics 0 and 1."""
+    return sum(
+        part.momentum == 0
+        and not bool(part.running_mean.any())
+        and bool((part.running_var == 1).all())
+        for part in model.modules()
+        if isinstance(part, _BatchNorm)
+        and part.running_mean is not None
+        and part.running_var is not None
+    )
+
+
 def _live(part: nn.Module) -> bool:
     return part.training and _reads(part)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mlr.loop.evidence import graph, recomputed, values
-from mlr.loop.evidence.mode import Modes
+from mlr.loop.evidence.mode import Modes, untracked
 from mlr.loop.evidence.order import Order
 from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
 from mlr.loop.model_hooks import is_compiled
@@ -168,6 +168,7 @@ class Observer:
             **values.of_inputs(None if spared else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
+            **{"cosines": seen.cosines, "copied": values.copied(seen, targets)},
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach()) * times
@@ -230,6 +231,7 @@ class Observer:
             "modes": self._modes.reads,
             "tested": self._modes.tested,
             **{"dropout": self._modes.dropout, "norm": self._modes.norm},
+            "untracked": untracked(self._model),
             "optimizers": len(self._optimizers),
             **{"train_calls": self._modes.trained, "eval_after_train": self._modes.after},
             "optimizer": type(first).__name__ if first is not None else "",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Variable
 
@@ -97,6 +98,9 @@ class Order:
 
 def _returned(order: Order, gradient: Tensor) -> None:
     order.found["returned"] = True
+    if gradient.dim() == 3 and gradient.layout is torch.strided:  # (B, T, K)
+        lit = (gradient != 0).any(-1).any(0).nonzero().flatten().tolist()
+        order.found["place"] = lit[0] if len(lit) == 1 else -1
 
 
 def _begin(order: Order, gradient: Tensor) -> None:

@@ -22,6 +22,8 @@ IGNORED = -100
 """Class number that `cross_entropy` leaves out."""
 BROADCAST = "broadcast+"
 """Prefix of a loss of outputs (B, 1) and targets (B,), or the other way round: of B × B numbers."""
+COSINE = "cosine"
+"""The negative of the cosine of outputs and targets."""
 ROOT = "root"
 NEGATIVE = "-"
 """Prefix of a loss whose sign is lost."""
@@ -179,6 +181,8 @@ def _candidates(
         rows = same.dim() > 1 and same.shape[-1] > 1
         functions = [name for name in FUNCTIONS if rows or "softmax" not in name]
         yield from _costs(same, t, OF_NUMBERS, functions, among)
+        if rows and classes is None and (among is None or COSINE in among):
+            yield [COSINE], -F.cosine_similarity(same, t, dim=-1)[None]
         shape = _broadcast(outputs, t)
         if outputs.numel() < shape.numel() <= MOST:
             for loss in ("mse", "l1", "smooth_l1"):

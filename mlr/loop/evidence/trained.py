@@ -22,6 +22,8 @@ NEAR = 0.01
 MOST_RELUS = 64
 MOST_WEIGHTS = 1 << 14
 """First weights of a layer that its initialisation is recognised by."""
+FEWEST_WEIGHTS = 100
+"""Weights of an embedding from which its distribution is known."""
 SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose units are rows of their weights."""
 
@@ -39,12 +41,23 @@ class ProgramParameters:
         self.named = {name: own for name, own in model.named_parameters() if own.requires_grad}
         self.outside: dict[int, Tensor] = {}
         self._first = _samples(self.named.values())
+        still = {name: own for name, own in model.named_parameters() if not own.requires_grad}
+        trained = zip(self.named.values(), self._first, strict=True)
+        copied = {(own.shape, *one.tolist()) for own, one in trained if still}
+        # but for copies of trained ones, as a teacher's
+        self._first_still = {
+            name: one
+            for name, own in still.items()
+            if (own.shape, *(one := _sample(own)).tolist()) not in copied
+        }
         self._first_outside: dict[int, Tensor] = {}
         self._fresh = {
             name: is_fresh(part.weight)
             for name, part in model.named_modules()
             if isinstance(part, SYMMETRIC)
         }
+        # others tell nothing if their weights are different: they may have been drawn otherwise
+        self._fresh |= {name: True for name, part in model.named_modules() if _is_drawn(part)}
         self._reached: set[int] = set()
         self._read = False  # whether the leaves of any graph are known
 
@@ -80,9 +93,7 @@ class ProgramParameters:
         found: dict[str, Any] = {
             "parameters": len(self.named),
             "fresh": self._untrained(self.named).fresh,
-            "frozen": self._untrained(
-                [name for name, own in self.model.named_parameters() if not own.requires_grad]
-            ),
+            "frozen": self._untrained(self._still()),
             "unowned": self._untrained(
                 [one for one in same if self.optimizers and id(self.named[one]) not in owned]
             ),
@@ -92,11 +103,33 @@ class ProgramParameters:
                 for own, leaf in self.outside.items()
             ),
         }
+        if self._read and len(self.optimizers) > 1:
+            found["idle"] = sum(self._idle(one, same) for one in self.optimizers)
         if self._read:
             there = {name for name, own in self.named.items() if id(own) in self._reached}
             found["unreached"] = self._untrained([one for one in same if one not in there])
             found["unchanged"] = self._untrained([one for one in same if one in there])
         return found
+
+    def _idle(self, optimizer: Optimizer, same: Collection[str]) -> bool:
+        """Tell if no parameter of an optimizer has changed, though all are in the loss's graph."""
+        own = {id(one) for group in optimizer.param_groups for one in group["params"]}
+        names = [name for name, one in self.named.items() if id(one) in own & self._reached]
+        still = len(names) == len(own) > 0 and set(names) <= set(same)
+        return still and min(rates([optimizer]), default=0) > 0
+
+    def _still(self) -> list[str]:
+        """Name the parameters that require no gradient, and that nothing else changes.
+
+        The mean of a student's, or a copy of them that is renewed at times, is changed.
+        """
+        there = {name: own for name, own in self.model.named_parameters() if not own.requires_grad}
+        first = self._first_still
+        return [
+            name
+            for name, own in there.items()
+            if name in self.named or (name in first and torch.equal(first[name], _sample(own)))
+        ]
 
     def _untrained(self, names: Collection[str]) -> Untrained:
         layers = [name.rpartition(".")[0] for name, _ in self.model.named_parameters()]
@@ -197,14 +230,41 @@ def dead(graph: GraphSeen) -> list[float]:
     return shares
 
 
+def _is_drawn(part: nn.Module) -> bool:
+    """Tell if an embedding or a recurrent layer has the weights that torch draws."""
+    if isinstance(part, nn.Embedding):
+        return is_normal(part.weight)
+    if isinstance(part, nn.RNNBase | nn.RNNCellBase):
+        every = [own for name, own in part.named_parameters() if name.startswith("weight")]
+        return all(is_fresh(own, part.hidden_size) for own in every)
+    return False
+
+
 @torch.no_grad()
-def is_fresh(weight: Tensor) -> bool:
+def is_normal(weight: Tensor) -> bool:
+    """Tell if weights look as drawn from a standard normal distribution, by three moments.
+
+    Over n numbers, the means of v, v² and v⁴ have standard deviations of √(1, 2, 96) / √n.
+    """
+    values = weight.detach().flatten()[:MOST_WEIGHTS].double()
+    if values.numel() < FEWEST_WEIGHTS:
+        return False
+    wide = 4 * values.numel() ** -0.5
+    mean, square, fourth = (float(values.pow(power).mean()) for power in (1, 2, 4))
+    return (
+        abs(mean) <= wide and abs(square - 1) <= wide * 2**0.5 and abs(fourth - 3) <= wide * 96**0.5
+    )
+
+
+@torch.no_grad()
+def is_fresh(weight: Tensor, wide: int = 0) -> bool:
     """Tell if weights look as torch's layers draw them: uniformly within 1 / √fan_in.
 
-    The mean square of n such numbers, over that of the distribution, has a standard deviation of
-    √(4/5) / √n about 1.
+    Recurrent layers are drawn by their number of hidden units in its place, `wide`. The mean square
+    of n such numbers, over that of the distribution, has a standard deviation of √(4/5) / √n about
+    1.
     """
-    bound = weight[0].numel() ** -0.5
+    bound = (wide or weight[0].numel()) ** -0.5
     size = weight.detach().flatten()[:MOST_WEIGHTS].double()
     n = size.numel()
     largest, square = float(size.abs().max()), float(size.square().mean()) / (bound**2 / 3)

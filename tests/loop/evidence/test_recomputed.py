@@ -41,6 +41,8 @@ P = Z.softmax(1)
         (ONE, BIT[:, 0], F.mse_loss(*torch.broadcast_tensors(ONE, BIT[:, 0])), "broadcast+mse",
          "mean"),
         (Z, T, -F.cross_entropy(Z, T), "-ce", "mean"),
+        (Z, SOFT, -F.cosine_similarity(Z, SOFT).mean(), "cosine", "mean"),
+        (Z, SOFT, F.cosine_similarity(Z, SOFT).mean(), "-cosine", "mean"),
         (Z, SOFT, F.mse_loss(Z, SOFT).sqrt(), "mse", "root"),
         (ONE, 2 * BIT - 1, F.soft_margin_loss(ONE, 2 * BIT - 1), "soft_margin", "mean"),
         (ONE, 2 * BIT - 1, F.relu(1 - (2 * BIT - 1) * ONE).mean(), "hinge", "mean"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -157,3 +159,61 @@ def test_dead_units_by_layer():
     nn.init.constant_(image[0].bias[:1], -1e9)
     maps = image(torch.randn(6, 1, 8, 8))
     assert dead(graph.seen(maps, maps.sum())) == [0.25]
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_teacher_is_not_frozen(moving):
+    model = nn.ModuleDict({"student": network()})
+    model["teacher"] = copy.deepcopy(model["student"])
+    if moving:
+        nn.init.normal_(model["teacher"][0].weight)
+    model["teacher"].requires_grad_(False)
+    parameters = ProgramParameters(model, [sgd(model["student"])])
+    assert parameters.entries()["frozen"].count == int(moving)
+    for slow, fast in zip(
+        model["teacher"].parameters(), model["student"].parameters(), strict=True
+    ):
+        slow.lerp_(fast.detach(), 0.05)
+    assert parameters.entries()["frozen"].count == 0
+
+
+def test_layers_that_are_frozen_later_are_frozen():
+    model = network()
+    parameters = ProgramParameters(model, [sgd(model)])
+    model[0].requires_grad_(False)
+    assert parameters.entries()["frozen"].names == ["0.weight", "0.bias"]
+
+
+def test_random_vectors_and_states_that_are_frozen_are_fresh():
+    torch.manual_seed(0)
+
+    def fresh(part):
+        model = nn.Sequential(part.requires_grad_(False), nn.Linear(4, 2))
+        return ProgramParameters(model, [sgd(model[1])]).entries()["frozen"].fresh
+
+    assert all(map(fresh, (nn.Embedding(40, 4), nn.GRUCell(2, 12), nn.LSTM(3, 20))))
+    # as vectors that were trained: of another size, off 0, or with a few large numbers
+    vectors = torch.randn(40, 4)
+    others = 0.6 * vectors, vectors + 0.5, torch.where(torch.rand(40, 4) < 0.5, 2**0.5, 0.0)
+    for one in (*others, vectors[:5]):
+        assert not fresh(nn.Embedding.from_pretrained(one))
+    trained = nn.LSTM(3, 20)
+    nn.init.orthogonal_(trained.weight_hh_l0)
+    assert not fresh(trained)
+
+
+def test_one_of_several_optimizers_is_idle():
+    def idle(*steps, rate=0.1):
+        torch.manual_seed(0)
+        model = network()
+        optimizers = [torch.optim.SGD(part.parameters(), lr=rate) for part in (model[0], model[4])]
+        parameters = ProgramParameters(model, optimizers)
+        loss = model(torch.randn(3, 5)).square().sum()
+        parameters.look(graph.seen(loss, loss))
+        loss.backward()
+        for step in steps:
+            optimizers[step].step()
+        return parameters.entries()["idle"]
+
+    assert (idle(0), idle(1), idle(0, 1), idle()) == (1, 1, 0, 2)
+    assert idle(rate=0.0) == 0

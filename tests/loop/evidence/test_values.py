@@ -120,3 +120,49 @@ def test_one_hot_rows_are_classes_and_ignored_words_are_not():
     words = values.Targets()
     words.add(torch.tensor([[1, 2], [1, -100]]))
     assert words.entries()["class_counts"] == [0, 2, 1]
+
+
+def attention(**options):
+    def attended(h):
+        h = h[:, None]  # one head
+        return F.scaled_dot_product_attention(h, h, h, **options)[:, 0]
+
+    return attended
+
+
+def by_hand(hidden):
+    def attended(h):
+        return (h @ h.mT).masked_fill(hidden, float("-inf")).softmax(-1) @ h
+
+    return attended
+
+
+LATER = torch.ones(6, 6).triu(1).bool()
+NONE_AFTER = torch.zeros(6, 6).masked_fill(LATER, float("-inf"))
+WORDS = torch.randint(9, (3, 6), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("attended", "targets", "found"),
+    [
+        (attention(is_causal=True), WORDS, True),
+        (attention(attn_mask=NONE_AFTER), WORDS, True),
+        (attention(attn_mask=~LATER), WORDS, True),
+        (by_hand(LATER), WORDS.flatten(), True),
+        (attention(is_causal=True), WORDS.roll(-1, 1), False),  # the next words
+        (attention(is_causal=True), WORDS[:, 1:], False),
+        (attention(), WORDS, False),  # as of an autoencoder
+        (by_hand(LATER.mT), WORDS, False),
+        (by_hand(torch.arange(6) > 3), WORDS, False),  # the padding
+        (by_hand((torch.arange(6) > 3).expand(6, 6)), WORDS, False),
+    ],
+)
+def test_targets_that_are_the_words_that_are_read(attended, targets, found):
+    embed, place, head = nn.Embedding(9, 4), nn.Embedding(6, 4), nn.Linear(4, 9)
+    h = embed(WORDS) + place(torch.arange(6).expand(3, 6))
+    z = head(attended(h))
+    seen = graph.seen(z, z.square().mean())
+    assert values.copied(seen, targets) == found
+    # a decoder that reads other words than the encoder
+    both = z + head(embed(WORDS.roll(1, 1)))
+    assert not values.copied(graph.seen(both, both.square().mean()), targets)
