@@ -50,6 +50,10 @@ LONG, NO_WORSE = 200, 1.2
 constant's loss of one that is held up by nothing else."""
 FEWEST = 100
 """Targets from which a class without any is no chance."""
+EVEN = 0.5
+"""Least share of the rarest of the most frequent class in data that were made even."""
+FEW = 0.05
+"""Share of the most frequent class below which another is rare in a program that learns nothing."""
 
 
 def not_finite_values(program: WatchedProgram) -> Finding | None:
@@ -257,9 +261,10 @@ def sorted_data(program: WatchedProgram) -> Finding | None:
 
 
 def class_missing(program: WatchedProgram) -> Finding | None:
-    """Find a class below the largest one seen that has no examples."""
+    """Find a class that has no examples: below the largest one seen, or the last ones of even data."""
     counts = program.evidence.class_counts
     holes = [k for k, count in enumerate(counts) if count == 0]
+    last = _last_missing(program)
     one = len(counts) - len(holes) == 1 and sum(counts) >= FEWEST
     if one and program.is_loss(*OF_CLASSES) and not program.evidence.preflight:
         return Finding(
@@ -269,9 +274,11 @@ def class_missing(program: WatchedProgram) -> Finding | None:
             "check how the labels are read",
             certain=program.evidence.optimizers == 1,
         )
-    if not (program.first.target_integer and program.is_loss(*OF_CLASSES)) or not holes:
+    if not (program.first.target_integer and program.is_loss(*OF_CLASSES)):
         return None
-    if sum(counts) < FEWEST * len(counts) or len(holes) > max(1, HOLES * len(counts)):
+    holes = holes or last
+    few = sum(counts) < FEWEST * len(counts)
+    if few or not 0 < len(holes) <= max(1, HOLES * (len(counts) + len(last))):
         return None
     named = ", ".join(map(str, holes[:8]))
     return Finding(
@@ -283,24 +290,55 @@ def class_missing(program: WatchedProgram) -> Finding | None:
     )
 
 
+def _last_missing(program: WatchedProgram) -> list[int]:
+    """Return the last classes, if they alone have no examples in data that were made even.
+
+    A single one may be meant for what is not known, and a vocabulary be rounded up.
+    """
+    counts = program.evidence.class_counts
+    missing = list(range(len(counts), program.outputs)) if program.by_class else []
+    even = len(counts) > 1 and min(counts) >= EVEN * max(counts)
+    return missing if even and len(missing) > 1 and len(program.first.target_shape) == 1 else []
+
+
 def imbalance(program: WatchedProgram) -> Finding | None:
     """Find a class so rare that the others alone count in an unweighted loss."""
     counts = [count for count in program.evidence.class_counts if count]
     cross = program.is_loss(*OF_CLASSES, *OF_PROBABILITIES)
-    if len(counts) < 2 or not cross or program.last.weighted or program.evidence.target_columns > 1:
+    rare = FEW if program.unlearned else RARE
+    pixels = _share_of_pixels(program)
+    if not cross or program.last.weighted:
         return None
-    if not min(counts) < RARE * max(counts):
+    if pixels:
+        counts = [1 - pixels, pixels]
+    elif program.evidence.target_columns > 1:
+        return None
+    if len(counts) < 2 or not min(counts) < rare * max(counts):
         return None
     share = min(counts) / sum(counts)
+    seen = (
+        f"{pixels:.3g} of the pixels are 1"
+        if pixels
+        else f"targets by class {', '.join(map(str, program.evidence.class_counts[:12]))}"
+    )
     return Finding(
-        "A class has only {share:%} of the examples: to predict the others costs next to nothing.",
-        f"targets by class {', '.join(map(str, program.evidence.class_counts[:12]))}; "
-        f"{program.compared}",
+        f"A class has only {{share:%}} of the {'pixels' if pixels else 'examples'}: to predict the "
+        "others costs next to nothing.",
+        f"{seen}; {program.compared}",
         "nn.CrossEntropyLoss(weight=1 / counts)   # or pos_weight= of BCEWithLogitsLoss, or "
         "WeightedRandomSampler",
         {"share": share},
         certain=False,
     )
+
+
+def _share_of_pixels(program: WatchedProgram) -> float:
+    """Return the mean of masks of 0 and 1 (B, …, H, W); 0 for other targets, and if learned."""
+    masks = len(program.first.target_shape) > 2 and program.unlearned
+    ends = program.lowest("target_low"), program.highest("target_high")
+    whole = program.always(lambda look: look.target_whole)
+    known = program.evidence.target_columns > 1 and program.is_loss(*OF_PROBABILITIES)
+    return program.evidence.target_mean if masks and whole and known and ends == (0, 1) else 0.0
 
 
 def vanishing_gradient(program: WatchedProgram) -> Finding | None:

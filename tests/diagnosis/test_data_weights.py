@@ -66,9 +66,22 @@ def steep(model):
     return model
 
 
+def masks(each):
+    """Return masks (240, 1, 4, 4) in which one pixel in `each` is 1, by no rule."""
+    places = torch.randperm(240 * 16, generator=torch.Generator().manual_seed(0))
+    return (places % each == 0).float().reshape(240, 1, 4, 4)
+
+
+def pixels():
+    return nn.Sequential(network(16), nn.Unflatten(1, (1, 4, 4)))
+
+
 def wide(model):
     nn.init.normal_(model[2].weight, std=300.0)
     return model
+
+
+RARE = {"epochs": 20, "model": network(2), "rate": 0.03}
 
 
 @pytest.mark.parametrize(
@@ -100,10 +113,18 @@ def wide(model):
         ),
         ("sorted_data", X[CLASSES.argsort()], CLASSES.sort()[0], {"shuffle": False}),
         ("class_missing", X, 2 * CLASSES.clamp(0, 1), {"epochs": 20}),
+        ("class_missing", X, torch.arange(240) % 8, {"epochs": 8, "model": network(10)}),
         ("start_too_large", X, CLASSES, {"model": wide(network()), "rate": 1e-6}),
         (
             *("imbalance", X, (torch.arange(240) % 120 == 0).long()),
             {"epochs": 20, "model": network(2)},
+        ),
+        ("imbalance", X, (torch.arange(240) % 40 == 0).long(), RARE),
+        (
+            "imbalance",
+            X,
+            masks(40),
+            {**RARE, "loss": F.binary_cross_entropy_with_logits, "model": pixels()},
         ),
         ("targets_shuffled", X, torch.arange(240) % 3, {"epochs": 20, "rate": 0.03}),
     ],
@@ -120,6 +141,14 @@ def test_the_fault_is_the_first_finding(tmp_path, rule, x, t, more):
         (X, PRICE, {"loss": F.mse_loss, "model": network(1), "rate": 0.05}),
         (30 * X, CLASSES, {"rate": 0.003, "epochs": 20}),  # unscaled, and learned all the same
         (X, CLASSES, {"model": network(5)}),  # unused last outputs
+        (X, torch.arange(240) % 9, {"model": network(10)}),  # a single one
+        (X, torch.arange(240) ** 2 % 8, {"model": network(10)}),  # of data that are not even
+        (
+            X,
+            masks(8),
+            {"loss": F.binary_cross_entropy_with_logits, "model": pixels()},
+        ),  # many pixels are 1
+        (10 * X, (X[:, 0] > 1.8).long(), {"model": network(2), "epochs": 20}),  # rare, and learned
         (X, CLASSES, {"model": network(3, nn.Identity), "epochs": 20}),  # linear, which suffices
         (X, torch.randint(3, (240,), generator=GENERATOR), {"epochs": 2}),  # too short to tell
     ],
