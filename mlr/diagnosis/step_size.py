@@ -15,6 +15,12 @@ GONE = 1e-2
 """Share of its largest size below which a rate is gone."""
 STRONGER = 1.0
 """Size of the decay's pull as a multiple of the gradient."""
+EARLY, SHRUNK = 4, 1e-2
+"""First updates in which a decay pulls hardest, and the share of the outputs' spread that is left
+once it has pulled the weights to 0."""
+RUINED, LEAPT = 10.0, 10.0
+"""Step of an update as a multiple of the weights, and largest loss as one of the first, that a
+network does not recover from."""
 STILL, LITTLE, MANY = 0.02, 0.15, 200
 """Length of the path of the weights over all updates, as a share of them: they stay as they are, or
 move little in many updates."""
@@ -46,6 +52,8 @@ def momentum_too_high(program: WatchedProgram) -> Finding | None:
 def decay_too_strong(program: WatchedProgram) -> Finding | None:
     """Find a weight decay that outweighs the gradient in a program that learns nothing."""
     shares = [look.decay for look in program.looks[1:] if look.decay == look.decay]
+    if program.unlearned and _shrunk(program):  # small weights are pulled less
+        shares = [look.decay for look in program.looks if look.updates < EARLY]
     if not program.unlearned or not shares or not np.median(shares) > STRONGER:
         return None
     return Finding(
@@ -56,6 +64,13 @@ def decay_too_strong(program: WatchedProgram) -> Finding | None:
         {"share": float(np.median(shares))},
         certain=False,
     )
+
+
+def _shrunk(program: WatchedProgram) -> bool:
+    """Tell if the outputs have become the same for all examples under a decay of the gradient."""
+    known = all(look.decay == look.decay for look in program.looks if look.updates < EARLY)
+    coupled = not program.evidence.optimizer.endswith("W") and known
+    return coupled and program.last.output_std < SHRUNK * program.first.output_std
 
 
 def gradients_clipped_away(program: WatchedProgram) -> Finding | None:
@@ -142,7 +157,21 @@ def rate_too_high(program: WatchedProgram) -> Finding | None:
     """Find updates that change the weights by much of themselves while nothing is learned."""
     moves = [look.moved for look in program.looks if look.moved == look.moved]
     rates = sorted({rate for look in program.looks for rate in look.rates})
-    if not program.unlearned or not moves or not min(moves) > WILD or not rates:
+    if not program.unlearned or not moves or not rates:
+        return None
+    leap = max((loss for loss in program.losses if isfinite(loss)), default=0.0)
+    if max(moves) > RUINED and leap > LEAPT * program.first.loss > 0:
+        return Finding(
+            "An update changed the weights by {times:.3g} times themselves, and nothing was "
+            "learned after it: the learning rate is too high, or gradients must be clipped between "
+            "backward() and step().",
+            f"‖Δw‖ / ‖w‖ {min(moves):.3g} to {max(moves):.3g}; loss {program.first.loss:.3g} at "
+            f"the start, at most {leap:.3g}; lr={rates[-1]:g}; {program.compared}",
+            f"lr={rates[-1] / 10:.3g}",
+            {"times": max(moves)},
+            certain=False,
+        )
+    if not min(moves) > WILD:
         return None
     return Finding(
         "Each update changes the weights by {share:%} of themselves: the learning rate is too "
