@@ -39,6 +39,9 @@ SATURATED = 0.9
 """Share of saturated outputs of a layer."""
 HIGH_START, HIGHER_BY = 4.0, 5.0
 """Multiple of the constant's loss, and excess over it, of a start that is confident and wrong."""
+THROWN, LEFT = 10.0, 0.25
+"""Largest loss as a multiple of such a start, and share of a constant's that is left, of a training
+that large inputs threw back."""
 MUCH = 0.5
 """Share of a constant's loss above which little is learned."""
 HOLES = 0.2
@@ -190,7 +193,7 @@ def start_too_large(program: WatchedProgram) -> Finding | None:
 def inputs_unscaled(program: WatchedProgram) -> Finding | None:
     """Find inputs of a wild scale in a program that learns nothing."""
     size, largest = program.first.input_size, program.first.input_largest
-    if not _held_up(program) or _sane_inputs(program):
+    if not (_held_up(program) or _thrown_back(program)) or _sane_inputs(program):
         return None
     return Finding(
         "The inputs have a size of {size:.3g}, where about 1 is expected.",
@@ -211,6 +214,14 @@ def _sane_inputs(program: WatchedProgram) -> bool:
 def _held_up(program: WatchedProgram) -> bool:
     """Tell if most of a constant's loss is left, or the loss is lost."""
     return program.unlearned or program.course.diverged
+
+
+def _thrown_back(program: WatchedProgram) -> bool:
+    """Tell if the first updates made a high loss far higher, and much of a constant's is left."""
+    start, sane = program.first.loss, program.constant
+    peak = max((loss for loss in program.losses if isfinite(loss)), default=0.0)
+    left = program.evidence.updates >= ENOUGH and program.late_loss > LEFT * sane
+    return left and start >= HIGH_START * sane and peak >= THROWN * start
 
 
 def targets_unscaled(program: WatchedProgram) -> Finding | None:
@@ -261,7 +272,7 @@ def sorted_data(program: WatchedProgram) -> Finding | None:
 
 
 def class_missing(program: WatchedProgram) -> Finding | None:
-    """Find a class that has no examples: below the largest one seen, or the last ones of even data."""
+    """Find classes without examples, below the largest one seen, or the last ones of even data."""
     counts = program.evidence.class_counts
     holes = [k for k, count in enumerate(counts) if count == 0]
     last = _last_missing(program)

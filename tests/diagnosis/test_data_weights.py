@@ -9,6 +9,10 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
+from mlr.diagnosis.data_weights import inputs_unscaled, start_too_large
+from mlr.diagnosis.findings import sentence
+from mlr.diagnosis.program import WatchedProgram
+from mlr.records.evidence import Evidence, Look
 from mlr.records.reading import read_runs
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -156,3 +160,31 @@ def test_the_fault_is_the_first_finding(tmp_path, rule, x, t, more):
 def test_a_look_alike_has_none(tmp_path, x, t, more):
     found = explained(tmp_path / "it", x, t, **more)
     assert [one.rule for one in found if one.rule != "too_few_updates"] == []
+
+
+def thrown_back(size=124.0, start=13.4, peak=2605.0, end=1.18):
+    """Return a training on ten classes that large inputs threw back, and that learned some."""
+    looks = [
+        Look(
+            **{"known": True, "loss": loss, "forms": ["ce:mean"], "target_integer": True},
+            **{"output_shape": [64, 10], "target_shape": [64]},
+            **{"input_size": size, "input_largest": size, "input_smallest": size},
+        )
+        for loss in (start, peak, 36.8, 2.3, 1.9, end)
+    ]
+    return WatchedProgram(Evidence(updates=200, class_counts=[350] * 10, looks=looks))
+
+
+def test_large_inputs_that_threw_a_training_back_are_found():
+    assert "size of 124" in str(sentence([inputs_unscaled(thrown_back())]))
+
+
+def test_large_weights_of_a_training_that_diverged_are_found():
+    lost = thrown_back(size=1.0, start=4e4, peak=6e15, end=float("nan"))
+    assert "weights are too large" in str(sentence([start_too_large(lost)]))
+    assert start_too_large(thrown_back(size=1.0, start=2.4, end=float("nan"))) is None
+
+
+@pytest.mark.parametrize("change", [{"size": 1.0}, {"start": 3.0}, {"peak": 50.0}, {"end": 0.5}])
+def test_large_inputs_of_a_training_that_went_on_are_not(change):
+    assert inputs_unscaled(thrown_back(**change)) is None

@@ -22,7 +22,8 @@ def ruined(moved=700.0, leap=4000.0, end=30.0):
 
 def test_an_update_that_ruins_the_network_is_found():
     found = rate_too_high(ruined())
-    assert "700 times themselves" in str(sentence([found])) and found.remedy == "lr=0.005"
+    assert "700 times themselves" in str(sentence([found]))
+    assert found.remedy == "lr=0.005"
 
 
 @pytest.mark.parametrize("change", [{"moved": 5.0}, {"leap": 150.0}, {"end": 3.0}])

@@ -171,13 +171,19 @@ class Observer:
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach()) * times
+        if not bool(loss.isfinite().all()) and self._forms:
+            found["forms"] = self._named()  # a lost value tells nothing of them
+            return found
         if self._forms is None or self._forms:
             among = None if self._forms is None else self._forms.keys()
             self._forms = recomputed.forms(outputs, targets, loss.detach() * times, among)
-            found["forms"] = [f"{name}:{how}" for name, how in self._forms.items()]
+            found["forms"] = self._named()
         if not self._forms and (self._multiples is None or self._multiples):
             found["forms"] = self._of_multiples(outputs, targets, loss.detach() * times)
         return found
+
+    def _named(self) -> list[str]:
+        return [f"{name}:{how}" for name, how in (self._forms or {}).items()]
 
     def _of_multiples(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> list[str]:
         """Name the candidates that the loss was the same multiple of on all batches."""
