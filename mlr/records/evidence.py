@@ -234,6 +234,7 @@ class Evidence(_Entry):
     target_mean: float = nan
     target_variance: float = nan
     target_size: float = nan  # root mean square
+    target_deviation: float = nan  # mean distance of numbers from the median of their column
     target_entropy: float = nan  # −p log p − (1 − p) log(1 − p) for the means p of the columns
     target_columns: int = 0
     same_successive: float = nan  # share of targets equal to the one before in the batch

@@ -20,6 +20,7 @@ X = torch.randn(240, 5, generator=GENERATOR)
 LINE = X @ torch.randn(5, 3, generator=GENERATOR)
 CLASSES = LINE.argmax(1)
 PRICE = LINE[:, :1]
+NOISE = torch.randn(240, 1, generator=torch.Generator().manual_seed(1))
 
 
 def network(outputs=3, activation=nn.ReLU):
@@ -131,6 +132,10 @@ RARE = {"epochs": 20, "model": network(2), "rate": 0.03}
             {**RARE, "loss": F.binary_cross_entropy_with_logits, "model": pixels()},
         ),
         ("targets_shuffled", X, torch.arange(240) % 3, {"epochs": 20, "rate": 0.03}),
+        (
+            *("targets_shuffled", X, NOISE),
+            {"epochs": 20, "rate": 0.03, "loss": F.l1_loss, "model": network(1)},
+        ),
     ],
 )
 def test_the_fault_is_the_first_finding(tmp_path, rule, x, t, more):
@@ -143,6 +148,7 @@ def test_the_fault_is_the_first_finding(tmp_path, rule, x, t, more):
     [
         (X, CLASSES, {}),
         (X, PRICE, {"loss": F.mse_loss, "model": network(1), "rate": 0.05}),
+        (X, PRICE, {"loss": F.l1_loss, "model": network(1), "rate": 0.1, "epochs": 20}),
         (30 * X, CLASSES, {"rate": 0.003, "epochs": 20}),  # unscaled, and learned all the same
         (X, CLASSES, {"model": network(5)}),  # unused last outputs
         (X, torch.arange(240) % 9, {"model": network(10)}),  # a single one
