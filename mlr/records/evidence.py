@@ -231,6 +231,8 @@ class Evidence(_Entry):
     lost_targets: int = 0  # batches with targets that are not finite
     tested: int = 0  # batches under no_grad in train mode, after one in train mode with gradients
     class_counts: list[int] = field(default_factory=list)
+    sequences: list[str] = field(default_factory=list)  # `steps/examples` of layers that read
+    # steps along the first axis
     target_mean: float = nan
     target_variance: float = nan
     target_size: float = nan  # root mean square

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from mlr.loop.evidence import graph, recomputed, values
 from mlr.loop.evidence.mode import Modes
 from mlr.loop.evidence.order import Order
+from mlr.loop.evidence.sequences import Sequences
 from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
 from mlr.loop.model_hooks import is_compiled
 from mlr.records.evidence import Evidence, Look
@@ -59,6 +60,7 @@ class Observer:
         self._parameters = ProgramParameters(model, optimizers)
         self._listen = listen
         self._modes = Modes(model, listen and not is_compiled(model))
+        self._sequences = Sequences(model, listen and not is_compiled(model))
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
@@ -138,6 +140,7 @@ class Observer:
             **values.of_targets(targets),
             **symmetric(self._model),
         }
+        self._sequences.close()  # the first batch tells all
         self.order = None
         if loss is not None:
             found |= self._of_loss(call, outputs, targets, loss, times)
@@ -222,8 +225,9 @@ class Observer:
             self.order = None
 
     def close(self) -> None:
-        """Remove the hook."""
+        """Remove the hooks."""
         self._modes.close()
+        self._sequences.close()
 
     def evidence(self) -> Evidence:
         """Return all that was seen so far."""
@@ -245,6 +249,7 @@ class Observer:
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
             "copies": self._copies,
+            "sequences": [f"{a}/{b}" for a, b in self._sequences.shapes.values()],
             **self._parameters.entries(),
             **self.targets.entries(),
         }
