@@ -87,7 +87,7 @@ def _last_missing(program: WatchedProgram) -> list[int]:
 
 def imbalance(program: WatchedProgram) -> Finding | None:
     """Find a class so rare that the others alone count in an unweighted loss."""
-    counts = [count for count in program.evidence.class_counts if count]
+    counts: list[float] = [count for count in program.evidence.class_counts if count]
     cross = program.is_loss(*OF_CLASSES, *OF_PROBABILITIES)
     rare = FEW if program.unlearned else RARE
     pixels = _share_of_pixels(program)

@@ -24,6 +24,8 @@ network does not recover from."""
 STILL, LITTLE, MANY = 0.02, 0.15, 200
 """Length of the path of the weights over all updates, as a share of them: they stay as they are, or
 move little in many updates."""
+FACTORS = ("mean", "sum", "mul", "div")
+"""Operations between a loss and the sum with another."""
 DIVIDED = 0.1
 """Factor of a loss, as a share of one over the accumulated batches, that is too small."""
 LEARNED = 0.6
@@ -71,6 +73,28 @@ def _shrunk(program: WatchedProgram) -> bool:
     known = all(look.decay == look.decay for look in program.looks if look.updates < EARLY)
     coupled = not program.evidence.optimizer.endswith("W") and known
     return coupled and program.last.output_std < SHRUNK * program.first.output_std
+
+
+def term_outweighs(program: WatchedProgram) -> Finding | None:
+    """Find outputs that became the same for all examples under a loss of several terms."""
+    fed, seen = program.first.fed, program.evidence
+    after = {fed}
+    for _ in FACTORS:
+        after |= {name for name in FACTORS for one in after if program.has(one, name)}
+    several = bool(fed) and any(program.has(one, "add", "sub") for one in after)
+    if not several or program.forms or seen.updates < FEW or not seen.target_variance > 0:
+        return None
+    start, end = program.first.output_std, program.last.output_std
+    if not end < SHRUNK * start or not program.last.updates >= FEW:
+        return None
+    return Finding(
+        f"The outputs have become the same for all examples, and the loss has a further term next "
+        f"to {fed}, which outweighs it.",
+        f"largest standard deviation of an output over the batch {start:.3g} at the start, "
+        f"{end:.3g} after {program.last.updates:,} updates; loss {program.course_of_loss}",
+        "loss = task + 1e-4 * term   # and log both: the term must not be the larger one",
+        certain=False,
+    )
 
 
 def gradients_clipped_away(program: WatchedProgram) -> Finding | None:

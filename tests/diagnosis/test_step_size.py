@@ -6,7 +6,7 @@ import pytest
 
 from mlr.diagnosis.findings import sentence
 from mlr.diagnosis.program import WatchedProgram
-from mlr.diagnosis.step_size import decay_too_strong, rate_too_high
+from mlr.diagnosis.step_size import decay_too_strong, rate_too_high, term_outweighs
 from mlr.records.evidence import Evidence, Look
 
 
@@ -58,3 +58,33 @@ def test_a_decay_that_has_pulled_the_weights_to_0_is_found():
 )
 def test_a_decay_that_has_not_is_none(change):
     assert decay_too_strong(decayed(**change)) is None
+
+
+def several_terms(spread=5e-5, pairs=("layer>mse", "mse>mul", "mul>add"), forms=(), updates=480):
+    looks = [
+        Look(
+            **{"known": True, "loss": loss, "updates": at, "output_std": std, "fed": "mse"},
+            **{"pairs": list(pairs), "forms": list(forms)},
+        )
+        for loss, at, std in ((23.8, 0, 0.24), (1.5, min(128, updates), spread))
+    ]
+    return WatchedProgram(Evidence(updates=updates, target_variance=1.0, looks=looks))
+
+
+def test_a_term_that_outweighs_the_one_of_the_task_is_found():
+    found = term_outweighs(several_terms())
+    assert "further term next to mse" in str(sentence([found]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spread": 0.1},
+        {"pairs": ("layer>mse",)},  # a single term
+        {"pairs": ("layer>add", "add>mse")},  # a residual
+        {"forms": ("mse:mean",)},
+        {"updates": 60},
+    ],
+)
+def test_other_losses_are_not(change):
+    assert term_outweighs(several_terms(**change)) is None

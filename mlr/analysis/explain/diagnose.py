@@ -85,7 +85,7 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(data.inputs_constant, data.inputs_unscaled, data.targets_unscaled),
         *(data.start_too_large, data.vanishing_gradient, step.rate_too_low),
         *(clipped_dead, lr_too_high, step.rate_too_high, data.dead_relus, loop.same_batch),
-        *(saturated, starved, examples.imbalance, step.too_few_updates),
+        *(saturated, starved, step.term_outweighs, examples.imbalance, step.too_few_updates),
         *(lr_too_low, data.no_activation, data.constant_outputs, examples.targets_shuffled),
         *(overfitting, output.wrong_head),
         *(ahead.step_too_large, ahead.saturated_at_start, ahead.features_constant),
