@@ -60,6 +60,8 @@ def class_missing(program: WatchedProgram) -> Finding | None:
         )
     if not (program.first.target_integer and program.is_loss(*OF_CLASSES)):
         return None
+    if holes == [0] and len(program.first.target_shape) > 1:
+        return None  # the word that begins or pads a sequence
     holes = holes or last
     few = sum(counts) < FEWEST * len(counts)
     if few or not 0 < len(holes) <= max(1, HOLES * (len(counts) + len(last))):

@@ -1,4 +1,4 @@
-"""Sequences whose examples a layer takes for steps, by made evidence and in a short training."""
+"""Examples taken for steps, and classes without any, by made evidence and in a short training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
-from mlr.diagnosis.examples import inputs_scrambled
+from mlr.diagnosis.examples import class_missing, inputs_scrambled
 from mlr.diagnosis.program import WatchedProgram
 from mlr.records.evidence import Evidence, Look
 from mlr.records.reading import read_runs
@@ -69,3 +69,20 @@ def test_in_a_training(tmp_path, first):
                 optimizer.step()
     named = [one.rule for one in explain(read_runs(tmp_path / "it"))]
     assert named == ([] if first else ["inputs_scrambled"])
+
+
+@pytest.mark.parametrize(
+    ("targets", "counts", "found"),
+    [
+        ([32], [0, 400, 500], True),
+        ([32, 4], [0, 400, 500], False),  # 0 begins each sequence
+        ([32, 4], [400, 0, 500], True),
+    ],
+)
+def test_a_class_without_examples(targets, counts, found):
+    look = Look(
+        **{"known": True, "loss": 1.0, "forms": ["ce:mean"], "target_integer": True},
+        **{"output_shape": [*targets, 3], "target_shape": targets},
+    )
+    evidence = Evidence(updates=200, class_counts=counts, looks=[look])
+    assert (class_missing(WatchedProgram(evidence)) is not None) == found
