@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
-from mlr.diagnosis.examples import class_missing, inputs_scrambled
+from mlr.diagnosis.examples import class_missing, imbalance, inputs_scrambled
 from mlr.diagnosis.program import WatchedProgram
 from mlr.records.evidence import Evidence, Look
 from mlr.records.reading import read_runs
@@ -71,18 +71,41 @@ def test_in_a_training(tmp_path, first):
     assert named == ([] if first else ["inputs_scrambled"])
 
 
+def classes(counts, targets=(32,), outputs=3, end=0.5):
+    """Return a classification of which little or nothing is learned by its end."""
+    looks = [
+        Look(
+            **{"known": True, "loss": loss, "forms": ["ce:mean"], "target_integer": True},
+            **{"output_shape": [*targets, outputs], "target_shape": list(targets)},
+        )
+        for loss in (2.0, end)
+    ]
+    return WatchedProgram(Evidence(updates=200, class_counts=list(counts), looks=looks))
+
+
 @pytest.mark.parametrize(
-    ("targets", "counts", "found"),
+    ("change", "found"),
     [
-        ([32], [0, 400, 500], True),
-        ([32, 4], [0, 400, 500], False),  # 0 begins each sequence
-        ([32, 4], [400, 0, 500], True),
+        ({"counts": [0, 400, 500]}, True),
+        ({"counts": [0, 400, 500], "targets": (32, 4)}, False),  # 0 begins each sequence
+        ({"counts": [400, 0, 500], "targets": (32, 4)}, True),
+        ({"counts": [400] * 8, "outputs": 10}, True),
+        ({"counts": [400] * 8, "outputs": 10, "targets": (32, 4)}, False),  # of a vocabulary
+        ({"counts": [400] * 9, "outputs": 10}, False),  # one for what is not known
+        ({"counts": [400] * 7, "outputs": 10}, False),
+        ({"counts": [150, *[400] * 7], "outputs": 10}, False),  # rare ones may be missing
+        ({"counts": [50] * 8, "outputs": 10}, False),
     ],
 )
-def test_a_class_without_examples(targets, counts, found):
-    look = Look(
-        **{"known": True, "loss": 1.0, "forms": ["ce:mean"], "target_integer": True},
-        **{"output_shape": [*targets, 3], "target_shape": targets},
-    )
-    evidence = Evidence(updates=200, class_counts=counts, looks=[look])
-    assert (class_missing(WatchedProgram(evidence)) is not None) == found
+def test_a_class_without_examples(change, found):
+    assert (class_missing(classes(**change)) is not None) == found
+
+
+@pytest.mark.parametrize(
+    ("rare", "end", "found"),
+    [(20, 0.01, False), (20, 0.1, True), (60, 0.2, False), (5, 0.01, True)],
+)
+def test_a_rare_class_is_named_sooner_if_nothing_is_learned(rare, end, found):
+    # the entropy of 2 % is 0.098, and that of 6 % 0.22
+    program = classes([1000 - rare, rare], outputs=2, end=end)
+    assert (imbalance(program) is not None) == found
