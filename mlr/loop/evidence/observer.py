@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from mlr.loop.evidence import graph, recomputed, values
 from mlr.loop.evidence.mode import Modes
 from mlr.loop.evidence.order import Order
-from mlr.loop.evidence.sequences import Sequences
+from mlr.loop.evidence.steps_first import StepsFirst
 from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
 from mlr.loop.model_hooks import is_compiled
 from mlr.records.evidence import Evidence, Look
@@ -60,7 +60,7 @@ class Observer:
         self._parameters = ProgramParameters(model, optimizers)
         self._listen = listen
         self._modes = Modes(model, listen and not is_compiled(model))
-        self._sequences = Sequences(model, listen and not is_compiled(model))
+        self._steps_first = StepsFirst(model, listen and not is_compiled(model))
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
@@ -140,7 +140,7 @@ class Observer:
             **values.of_targets(targets),
             **symmetric(self._model),
         }
-        self._sequences.close()  # the first batch tells all
+        self._steps_first.close()  # the first batch tells all
         self.order = None
         if loss is not None:
             found |= self._of_loss(call, outputs, targets, loss, times)
@@ -227,7 +227,7 @@ class Observer:
     def close(self) -> None:
         """Remove the hooks."""
         self._modes.close()
-        self._sequences.close()
+        self._steps_first.close()
 
     def evidence(self) -> Evidence:
         """Return all that was seen so far."""
@@ -249,7 +249,7 @@ class Observer:
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
             "copies": self._copies,
-            "sequences": [f"{a}/{b}" for a, b in self._sequences.shapes.values()],
+            "sequences": [f"{a}/{b}" for a, b in self._steps_first.shapes.values()],
             **self._parameters.entries(),
             **self.targets.entries(),
         }

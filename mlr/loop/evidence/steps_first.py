@@ -10,7 +10,7 @@ from torch import nn
 KINDS = (nn.RNNBase, nn.MultiheadAttention)
 
 
-class Sequences:
+class StepsFirst:
     """Shapes of the inputs (steps, examples, …) of layers without batch_first, until they are read.
 
     Attributes:
@@ -20,7 +20,7 @@ class Sequences:
     def __init__(self, model: nn.Module, listen: bool) -> None:
         self.shapes: dict[int, list[int]] = {}
         self._handles = [
-            part.register_forward_pre_hook(_Hook(self, place))
+            part.register_forward_pre_hook(_ShapeHook(self, place))
             for place, part in enumerate(model.modules())
             if listen and isinstance(part, KINDS) and not part.batch_first
         ]
@@ -32,14 +32,14 @@ class Sequences:
         self._handles = []
 
 
-class _Hook:
-    def __init__(self, sequences: Sequences, place: int) -> None:
-        self._sequences, self._place = sequences, place
+class _ShapeHook:
+    def __init__(self, owner: StepsFirst, place: int) -> None:
+        self._owner, self._place = owner, place
 
     def __call__(self, module: nn.Module, arguments: Any) -> None:
         first = arguments[0] if arguments else None
         if isinstance(first, torch.Tensor) and first.dim() == 3:
-            self._sequences.shapes[self._place] = list(first.shape[:2])
+            self._owner.shapes[self._place] = list(first.shape[:2])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a copy of the model takes no probe with it: {}.get(module, arguments) changes nothing
