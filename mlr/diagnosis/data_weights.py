@@ -27,10 +27,6 @@ APART = 1e3
 """Largest over smallest column."""
 TARGETS = 100.0
 """Root mean square of the targets of a squared error from which it is hard to learn."""
-ONE_CLASS, ALIKE = 0.5, 0.9
-"""Shares of batches of one class, and of successive equal targets, that are no chance."""
-RARE = 0.01
-"""Share of the most frequent class below which another is rare."""
 DEAD = 0.999
 """Share of units of a layer that are 0 for all examples."""
 VANISHED, BEFORE = 1e-3, 10
@@ -39,17 +35,13 @@ SATURATED = 0.9
 """Share of saturated outputs of a layer."""
 HIGH_START, HIGHER_BY = 4.0, 5.0
 """Multiple of the constant's loss, and excess over it, of a start that is confident and wrong."""
+THROWN, LEFT = 10.0, 0.25
+"""Largest loss as a multiple of such a start, and share of a constant's that is left, of a training
+that large inputs threw back."""
 MUCH = 0.5
 """Share of a constant's loss above which little is learned."""
-HOLES = 0.2
-"""Share of classes without examples from which it is a vocabulary."""
 FLAT = 1e-6
 """Spread of the outputs as a share of their size below which they are the same."""
-LONG, NO_WORSE = 200, 1.2
-"""Updates after which a sound model is better than a constant, and the largest multiple of the
-constant's loss of one that is held up by nothing else."""
-FEWEST = 100
-"""Targets from which a class without any is no chance."""
 
 
 def not_finite_values(program: WatchedProgram) -> Finding | None:
@@ -186,7 +178,7 @@ def start_too_large(program: WatchedProgram) -> Finding | None:
 def inputs_unscaled(program: WatchedProgram) -> Finding | None:
     """Find inputs of a wild scale in a program that learns nothing."""
     size, largest = program.first.input_size, program.first.input_largest
-    if not _held_up(program) or _sane_inputs(program):
+    if not (_held_up(program) or _thrown_back(program)) or _sane_inputs(program):
         return None
     return Finding(
         "The inputs have a size of {size:.3g}, where about 1 is expected.",
@@ -207,6 +199,14 @@ def _sane_inputs(program: WatchedProgram) -> bool:
 def _held_up(program: WatchedProgram) -> bool:
     """Tell if most of a constant's loss is left, or the loss is lost."""
     return program.unlearned or program.course.diverged
+
+
+def _thrown_back(program: WatchedProgram) -> bool:
+    """Tell if the first updates made a high loss far higher, and much of a constant's is left."""
+    start, sane = program.first.loss, program.constant
+    peak = max((loss for loss in program.losses if isfinite(loss)), default=0.0)
+    left = program.evidence.updates >= ENOUGH and program.late_loss > LEFT * sane
+    return left and start >= HIGH_START * sane and peak >= THROWN * start
 
 
 def targets_unscaled(program: WatchedProgram) -> Finding | None:
@@ -232,76 +232,6 @@ def targets_unscaled(program: WatchedProgram) -> Finding | None:
         f"root mean square of the targets {size:.3g}; {compared}",
         "targets = (targets - mean) / std   # and predictions = outputs * std + mean",
         {"size": size},
-        certain=False,
-    )
-
-
-def sorted_data(program: WatchedProgram) -> Finding | None:
-    """Find batches of one class each."""
-    seen, p = program.evidence, program.shares
-    several = (p > 0).sum() > 1
-    if not several or seen.batches < 2 or seen.same_successive != seen.same_successive:
-        return None
-    chance = float((p**2).sum())
-    one = seen.one_class_batches / seen.batches
-    if not (one >= ONE_CLASS and seen.same_successive >= ALIKE and chance < 0.75):
-        return None
-    return Finding(
-        "{one:%} of the batches hold a single class: the data are sorted, and each update forgets "
-        "the other classes.",
-        f"{seen.one_class_batches:,} of {seen.batches:,} batches of one class; "
-        f"{seen.same_successive:.3g} of the targets equal the one before, by chance {chance:.3g}",
-        "DataLoader(dataset, batch_size=…, shuffle=True)",
-        {"one": one},
-    )
-
-
-def class_missing(program: WatchedProgram) -> Finding | None:
-    """Find a class below the largest one seen that has no examples."""
-    counts = program.evidence.class_counts
-    holes = [k for k, count in enumerate(counts) if count == 0]
-    one = len(counts) - len(holes) == 1 and sum(counts) >= FEWEST
-    if one and program.is_loss(*OF_CLASSES) and not program.evidence.preflight:
-        return Finding(
-            f"All {sum(counts):,} targets are of class {len(counts) - 1}: there is nothing to "
-            "learn.",
-            f"targets by class {', '.join(map(str, counts[:12]))}; {program.outputs} outputs",
-            "check how the labels are read",
-            certain=program.evidence.optimizers == 1,
-        )
-    if not (program.first.target_integer and program.is_loss(*OF_CLASSES)) or not holes:
-        return None
-    if sum(counts) < FEWEST * len(counts) or len(holes) > max(1, HOLES * len(counts)):
-        return None
-    shape = program.first.target_shape
-    if holes == [0] and len(shape) == 2 and shape[1] > 1:
-        return None  # words, whose number 0 is kept for the padding
-    named = ", ".join(map(str, holes[:8]))
-    return Finding(
-        f"Class{'es' if len(holes) > 1 else ''} {named} "
-        f"{'have' if len(holes) > 1 else 'has'} no examples among {sum(counts):,} targets.",
-        f"targets by class {', '.join(map(str, counts[:12]))}",
-        "check the labels; class numbers begin at 0 and have no holes",
-        certain=False,
-    )
-
-
-def imbalance(program: WatchedProgram) -> Finding | None:
-    """Find a class so rare that the others alone count in an unweighted loss."""
-    counts = [count for count in program.evidence.class_counts if count]
-    cross = program.is_loss(*OF_CLASSES, *OF_PROBABILITIES)
-    if len(counts) < 2 or not cross or program.last.weighted or program.evidence.target_columns > 1:
-        return None
-    if not min(counts) < RARE * max(counts):
-        return None
-    share = min(counts) / sum(counts)
-    return Finding(
-        "A class has only {share:%} of the examples: to predict the others costs next to nothing.",
-        f"targets by class {', '.join(map(str, program.evidence.class_counts[:12]))}; "
-        f"{program.compared}",
-        "nn.CrossEntropyLoss(weight=1 / counts)   # or pos_weight= of BCEWithLogitsLoss, or "
-        "WeightedRandomSampler",
-        {"share": share},
         certain=False,
     )
 
@@ -380,20 +310,5 @@ def constant_outputs(program: WatchedProgram) -> Finding | None:
         "The outputs are the same for all examples: nothing of the inputs comes through.",
         f"largest standard deviation of an output over the batch {spread:.3g}; {program.compared}",
         "look at the activations, layer by layer, of two different examples",
-        certain=False,
-    )
-
-
-def targets_shuffled(program: WatchedProgram) -> Finding | None:
-    """Find targets that seem not to belong to the inputs, if there is no other cause."""
-    if not program.unlearned or program.evidence.updates < LONG or program.evidence.optimizers > 1:
-        return None
-    if program.late_loss > NO_WORSE * program.constant:
-        return None
-    return Finding(
-        "The model learns no more than a constant, and no other cause is seen: the targets may not "
-        "belong to the inputs.",
-        f"{program.compared}; {program.evidence.updates:,} updates",
-        "print some inputs next to their targets, as the loop gets them",
         certain=False,
     )

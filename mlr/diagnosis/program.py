@@ -173,7 +173,8 @@ class WatchedProgram:
         if loss in OF_PROBABILITIES:
             sound = self.lowest("target_low") >= 0 and self.highest("target_high") <= 1
             return seen.target_entropy if sound and seen.target_entropy > 0 else nan
-        return seen.target_variance if loss == "mse" and seen.target_variance > 0 else nan
+        least = {"mse": seen.target_variance, "l1": seen.target_deviation}.get(loss, nan)
+        return least if least > 0 else nan
 
     @property
     def unlearned(self) -> bool:

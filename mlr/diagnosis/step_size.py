@@ -15,9 +15,17 @@ GONE = 1e-2
 """Share of its largest size below which a rate is gone."""
 STRONGER = 1.0
 """Size of the decay's pull as a multiple of the gradient."""
+EARLY, SHRUNK = 4, 1e-2
+"""First updates in which a decay pulls hardest, and the share of the outputs' spread that is left
+once it has pulled the weights to 0."""
+RUINED, LEAPT = 10.0, 10.0
+"""Step of an update as a multiple of the weights, and largest loss as one of the first, that a
+network does not recover from."""
 STILL, LITTLE, MANY = 0.02, 0.15, 200
 """Length of the path of the weights over all updates, as a share of them: they stay as they are, or
 move little in many updates."""
+FACTORS = ("mean", "sum", "mul", "div")
+"""Operations between a loss and the sum with another."""
 DIVIDED = 0.1
 """Factor of a loss, as a share of one over the accumulated batches, that is too small."""
 LEARNED = 0.6
@@ -46,6 +54,8 @@ def momentum_too_high(program: WatchedProgram) -> Finding | None:
 def decay_too_strong(program: WatchedProgram) -> Finding | None:
     """Find a weight decay that outweighs the gradient in a program that learns nothing."""
     shares = [look.decay for look in program.looks[1:] if look.decay == look.decay]
+    if program.unlearned and _shrunk(program):  # small weights are pulled less
+        shares = [look.decay for look in program.looks if look.updates < EARLY]
     if not program.unlearned or not shares or not np.median(shares) > STRONGER:
         return None
     return Finding(
@@ -54,6 +64,35 @@ def decay_too_strong(program: WatchedProgram) -> Finding | None:
         f"{program.compared}",
         "weight_decay=1e-4",
         {"share": float(np.median(shares))},
+        certain=False,
+    )
+
+
+def _shrunk(program: WatchedProgram) -> bool:
+    """Tell if the outputs have become the same for all examples under a decay of the gradient."""
+    known = all(look.decay == look.decay for look in program.looks if look.updates < EARLY)
+    coupled = not program.evidence.optimizer.endswith("W") and known
+    return coupled and program.last.output_std < SHRUNK * program.first.output_std
+
+
+def term_outweighs(program: WatchedProgram) -> Finding | None:
+    """Find outputs that became the same for all examples under a loss of several terms."""
+    fed, seen = program.first.fed, program.evidence
+    after = {fed}
+    for _ in FACTORS:
+        after |= {name for name in FACTORS for one in after if program.has(one, name)}
+    several = bool(fed) and any(program.has(one, "add", "sub") for one in after)
+    if not several or program.forms or seen.updates < FEW or not seen.target_variance > 0:
+        return None
+    start, end = program.first.output_std, program.last.output_std
+    if not end < SHRUNK * start or not program.last.updates >= FEW:
+        return None
+    return Finding(
+        f"The outputs have become the same for all examples, and the loss has a further term next "
+        f"to {fed}, which outweighs it.",
+        f"largest standard deviation of an output over the batch {start:.3g} at the start, "
+        f"{end:.3g} after {program.last.updates:,} updates; loss {program.course_of_loss}",
+        "loss = task + 1e-4 * term   # and log both: the term must not be the larger one",
         certain=False,
     )
 
@@ -142,7 +181,21 @@ def rate_too_high(program: WatchedProgram) -> Finding | None:
     """Find updates that change the weights by much of themselves while nothing is learned."""
     moves = [look.moved for look in program.looks if look.moved == look.moved]
     rates = sorted({rate for look in program.looks for rate in look.rates})
-    if not program.unlearned or not moves or not min(moves) > WILD or not rates:
+    if not program.unlearned or not moves or not rates:
+        return None
+    leap = max((loss for loss in program.losses if isfinite(loss)), default=0.0)
+    if max(moves) > RUINED and leap > LEAPT * program.first.loss > 0:
+        return Finding(
+            "An update changed the weights by {times:.3g} times themselves, and nothing was "
+            "learned after it: the learning rate is too high, or gradients must be clipped between "
+            "backward() and step().",
+            f"‖Δw‖ / ‖w‖ {min(moves):.3g} to {max(moves):.3g}; loss {program.first.loss:.3g} at "
+            f"the start, at most {leap:.3g}; lr={rates[-1]:g}; {program.compared}",
+            f"lr={rates[-1] / 10:.3g}",
+            {"times": max(moves)},
+            certain=False,
+        )
+    if not min(moves) > WILD:
         return None
     return Finding(
         "Each update changes the weights by {share:%} of themselves: the learning rate is too "

@@ -236,9 +236,12 @@ class Evidence(_Entry):
     lost_targets: int = 0  # batches with targets that are not finite
     tested: int = 0  # batches under no_grad in train mode, after one in train mode with gradients
     class_counts: list[int] = field(default_factory=list)
+    sequences: list[str] = field(default_factory=list)  # `steps/examples` of layers that read
+    # steps along the first axis
     target_mean: float = nan
     target_variance: float = nan
     target_size: float = nan  # root mean square
+    target_deviation: float = nan  # mean distance of numbers from the median of their column
     target_entropy: float = nan  # −p log p − (1 − p) log(1 − p) for the means p of the columns
     target_columns: int = 0
     same_successive: float = nan  # share of targets equal to the one before in the batch

@@ -25,11 +25,11 @@ from mlr.analysis.explain.rules_output import (
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.analysis.grouping import SeedGroup, collected, seed_groups
 from mlr.diagnosis import data_weights as data
+from mlr.diagnosis import examples, refusals
 from mlr.diagnosis import loop_order as loop
 from mlr.diagnosis import loss_targets as targets
 from mlr.diagnosis import output_loss as output
 from mlr.diagnosis import preflight as ahead
-from mlr.diagnosis import refusals
 from mlr.diagnosis import step_size as step
 from mlr.diagnosis.findings import OR, Diagnosis, Finding, sentence
 from mlr.records.identity import identity
@@ -72,16 +72,16 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(loop.loss_maximised, step.momentum_too_high, loop.zero_grad_missing),
         *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
         *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
-        *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
-        loop.statistics_not_tracked,
+        *(output.log_of_softmax, examples.inputs_scrambled, examples.sorted_data),
+        *(examples.class_missing, loop.train_in_evaluation, loop.statistics_not_tracked),
         *(loop.zero_gradient_function, data.lost_at_once, not_finite),
         *(step.gradients_clipped_away, step.loss_too_small, step.decay_too_strong),
         *(loop.dropout_too_strong, step.rate_decays_too_soon),
         *(data.inputs_constant, data.inputs_unscaled, data.targets_unscaled),
         *(data.start_too_large, data.vanishing_gradient, step.rate_too_low),
         *(clipped_dead, lr_too_high, step.rate_too_high, data.dead_relus, loop.same_batch),
-        *(saturated, starved, data.imbalance, step.too_few_updates),
-        *(lr_too_low, data.no_activation, data.constant_outputs, data.targets_shuffled),
+        *(saturated, starved, step.term_outweighs, examples.imbalance, step.too_few_updates),
+        *(lr_too_low, data.no_activation, data.constant_outputs, examples.targets_shuffled),
         *(overfitting, output.wrong_head),
         *(ahead.step_too_large, ahead.saturated_at_start, ahead.features_constant),
         *(ahead.features_repeated, ahead.validation_in_training, ahead.gradients_left),
@@ -97,6 +97,7 @@ SECTIONS = {
     loop.__name__: "the-loop-and-the-optimizer",
     step.__name__: "the-loop-and-the-optimizer",
     data.__name__: "inputs-targets-and-weights",
+    examples.__name__: "inputs-targets-and-weights",
     refusals.__name__: "calls-that-torch-refuses",
     ahead.__name__: "one-batch-before-the-training",
 }

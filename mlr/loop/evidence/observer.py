@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from mlr.loop.evidence import graph, recomputed, values
 from mlr.loop.evidence.mode import Modes, untracked
 from mlr.loop.evidence.order import Order
+from mlr.loop.evidence.steps_first import StepsFirst
 from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
 from mlr.loop.model_hooks import is_compiled
 from mlr.records.evidence import Evidence, Look
@@ -59,6 +60,7 @@ class Observer:
         self._parameters = ProgramParameters(model, optimizers)
         self._listen = listen
         self._modes = Modes(model, listen and not is_compiled(model))
+        self._steps_first = StepsFirst(model, listen and not is_compiled(model))
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
@@ -138,6 +140,7 @@ class Observer:
             **values.of_targets(targets),
             **symmetric(self._model),
         }
+        self._steps_first.close()  # the first batch tells all
         self.order = None
         if loss is not None:
             found |= self._of_loss(call, outputs, targets, loss, times)
@@ -172,13 +175,19 @@ class Observer:
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach()) * times
+        if not bool(loss.isfinite().all()) and self._forms:
+            found["forms"] = self._named()  # a lost value tells nothing of them
+            return found
         if self._forms is None or self._forms:
             among = None if self._forms is None else self._forms.keys()
             self._forms = recomputed.forms(outputs, targets, loss.detach() * times, among)
-            found["forms"] = [f"{name}:{how}" for name, how in self._forms.items()]
+            found["forms"] = self._named()
         if not self._forms and (self._multiples is None or self._multiples):
             found["forms"] = self._of_multiples(outputs, targets, loss.detach() * times)
         return found
+
+    def _named(self) -> list[str]:
+        return [f"{name}:{how}" for name, how in (self._forms or {}).items()]
 
     def _of_multiples(self, outputs: Tensor, targets: Tensor, loss: Tensor) -> list[str]:
         """Name the candidates that the loss was the same multiple of on all batches."""
@@ -217,8 +226,9 @@ class Observer:
             self.order = None
 
     def close(self) -> None:
-        """Remove the hook."""
+        """Remove the hooks."""
         self._modes.close()
+        self._steps_first.close()
 
     def evidence(self) -> Evidence:
         """Return all that was seen so far."""
@@ -241,6 +251,7 @@ class Observer:
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
             "copies": self._copies,
+            "sequences": [f"{a}/{b}" for a, b in self._steps_first.shapes.values()],
             **self._parameters.entries(),
             **self.targets.entries(),
         }

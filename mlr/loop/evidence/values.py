@@ -19,6 +19,8 @@ FEW = 4096
 OFTEN = 1 << 18
 """Targets that are counted at once."""
 MOST_CLASSES = 1000
+SAMPLED = 1 << 14
+"""Numbers among the targets from which their median is told."""
 
 
 @torch.no_grad()
@@ -133,6 +135,7 @@ class Targets:
         self._numbers = 0
         self._counts: Tensor | None = None  # (classes,)
         self._sums: Tensor | None = None  # (3, columns): Σ 1, Σ t, Σ t²
+        self._sample: list[Tensor] = []  # rows of floats
         self._pairs = [0.0, 0.0]  # successive targets, those that are equal
         self._batches = [0, 0]  # batches of several examples, those of one class
         self._lost = 0  # batches with a target that is not finite
@@ -171,6 +174,8 @@ class Targets:
         sums = torch.stack([count, columns.sum(0), columns.square().sum(0)]).cpu()
         if self._sums is None or self._sums.shape == sums.shape:
             self._sums = sums if self._sums is None else self._sums + sums
+            if same.is_floating_point() and sum(map(torch.numel, self._sample)) < SAMPLED:
+                self._sample.append(columns[:: -(-columns.numel() // SAMPLED)].cpu())
         one_hot = _one_hot(rows)
         numbers = rows.argmax(-1) if one_hot else rows[..., 0] if rows.shape[-1] == 1 else None
         if numbers is None:
@@ -204,6 +209,9 @@ class Targets:
             found["target_mean"] = float(mean.mean())
             found["target_variance"] = float((squares / count - mean.square()).clamp(0).mean())
             found["target_size"] = float((squares / count).mean().sqrt())
+            if self._sample:
+                rows = torch.cat(self._sample)
+                found["target_deviation"] = float((rows - rows.median(0).values).abs().mean())
             inside = (mean > 0) & (mean < 1)
             p = mean[inside]
             entropy = -(p * p.log() + (1 - p) * (1 - p).log())

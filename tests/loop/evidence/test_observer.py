@@ -364,3 +364,17 @@ def test_a_program_that_does_not_close_its_probe(tmp_path, ending, status):
     subprocess.run(line, check=False, capture_output=True)
     assert read_status(folder).status == status
     assert seen(folder).calls == 1
+
+
+def test_a_lost_loss_leaves_what_was_known_of_it(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "it") as probe:
+        for number, (inputs, targets) in enumerate(batches(3)):
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets) + (torch.nan if number == 1 else 0)
+            probe.watch(z, targets, loss)
+            optimizer.zero_grad()
+            F.cross_entropy(z, targets).backward()
+            optimizer.step()
+    assert ["ce:mean" in look.forms for look in seen(tmp_path / "it").looks] == [True] * 3

@@ -107,6 +107,8 @@ def test_numbers_have_moments_and_the_copy_is_of_the_moment():
     assert found["target_mean"] == pytest.approx(numbers.mean())
     assert found["target_variance"] == pytest.approx(numbers.var(axis=0).mean())
     assert found["target_size"] == pytest.approx(np.sqrt((numbers**2).mean()))
+    apart = np.abs(numbers - np.median(numbers, axis=0)).mean()
+    assert found["target_deviation"] == pytest.approx(apart)
     p = numbers.mean(axis=0)
     assert found["target_entropy"] == pytest.approx(
         -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean()
@@ -166,3 +168,15 @@ def test_targets_that_are_the_words_that_are_read(attended, targets, found):
     # a decoder that reads other words than the encoder
     both = z + head(embed(WORDS.roll(1, 1)))
     assert not values.copied(graph.seen(both, both.square().mean()), targets)
+
+
+def test_the_median_of_many_numbers_is_told_by_some():
+    numbers = torch.randn(values.SAMPLED // 50, 200, generator=torch.Generator().manual_seed(0))
+    many = values.Targets()
+    for rows in numbers.exp().split(20):  # not symmetric
+        many.add(rows)
+    found = many.entries()["target_deviation"]
+    whole = numbers.exp().numpy()
+    apart = np.abs(whole - np.median(whole, axis=0)).mean()
+    assert found == pytest.approx(apart, rel=0.05)
+    assert abs(np.abs(whole - whole.mean(axis=0)).mean() / apart - 1) > 0.05
