@@ -106,7 +106,7 @@ def first_finding(program: Callable[..., float], folder: Path) -> str:
 
 
 def shares(judged: Sequence[JudgedProgram]) -> Iterator[BenchmarkRow]:
-    """Count what is right among all programs, among those held out, and among the others."""
+    """Count what is right among all programs, among those written blind, and among the others."""
     faulty = [one for one in judged if one.faulty]
     sound = [one for one in judged if not one.faulty]
     yield from _rows("programs with a fault: named first", faulty, least=80)
@@ -124,8 +124,8 @@ def _rows(
     """Yield the share that is right, or that is wrong if `most` bounds it; for all, with a list."""
     wrong = "; ".join(f"{one.case.name}: {one.first}" for one in judged if not one.right)
     yield _share(what, judged, wrong, least, most)
-    for part, held_out in (("read", False), ("held out", True)):
-        some = [one for one in judged if one.case.held_out == held_out]
+    for part, blind in (("written with the rules", False), ("written blind", True)):
+        some = [one for one in judged if one.case.blind == blind]
         row = _share(f"  of those {part}", some, "", least, most)
         yield replace(row, least=None, most=None)
 

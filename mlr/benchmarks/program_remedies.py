@@ -273,12 +273,12 @@ LEFT_OUT = {
 
 
 def handed() -> list[tuple[Faulty, Callable[[bool], Handed]]]:
-    """Return the programs that can be handed over, but none of those held out."""
+    """Return the programs that can be handed over, but none of those written blind."""
 
     def of(case: Faulty) -> Callable[[bool], Handed]:
         return WRITTEN.get(case.name) or (lambda faulty: taken(case, faulty))
 
-    return [(case, of(case)) for case in FAULTY if not case.held_out and case.name not in LEFT_OUT]
+    return [(case, of(case)) for case in FAULTY if not case.blind and case.name not in LEFT_OUT]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def held(watch, faulty=False):
     return faulty
 
 
-held.__module__ = f"{case.HELD_OUT}head_loss"
+held.__module__ = f"{case.BLIND}head_loss"
 MISMATCH = Faulty(program, ("softmax_twice", "sigmoid_twice"), 1, 0)
 OTHER = Faulty(held, ("rate_too_high",), 1, 0)
 LOOKS = LookAlike(program, 1)
@@ -42,9 +42,9 @@ def test_a_verdict_is_right_by_any_name_of_the_fault():
     assert not JudgedProgram(LOOKS, False, "rate_too_high").right
 
 
-def test_shares_of_all_and_of_those_held_out():
-    assert OTHER.held_out
-    assert not MISMATCH.held_out
+def test_shares_of_all_and_of_those_written_blind():
+    assert OTHER.blind
+    assert not MISMATCH.blind
     judged = [
         JudgedProgram(MISMATCH, True, "softmax_twice"),
         JudgedProgram(OTHER, True, "unscaled"),

@@ -20,6 +20,7 @@ from torch.nn import functional
 from mlr import GradientProbe
 from mlr.analysis.explain.diagnose import EVERY_RULE
 from mlr.benchmarks.programs import (
+    blind,
     data,
     drawn_head_loss,
     drawn_look_alikes,
@@ -27,7 +28,6 @@ from mlr.benchmarks.programs import (
     head_loss_binary,
     head_loss_classes,
     head_loss_numbers,
-    held_out,
     look_alikes,
     loop,
     material,
@@ -42,9 +42,9 @@ READ = (
     *(loop, network, data, look_alikes),
     *(drawn_head_loss, drawn_others, drawn_look_alikes),
 )
-HELD_OUT = [
-    import_module(f"{held_out.__name__}.{found.name}")
-    for found in iter_modules(held_out.__path__)
+BLIND = [
+    import_module(f"{blind.__name__}.{found.name}")
+    for found in iter_modules(blind.__path__)
     if found.name != "material"
 ]
 SOURCE = re.compile(
@@ -77,17 +77,17 @@ def test_each_program_is_one_case_under_its_own_name():
     every = [*FAULTY, *LOOK_ALIKES]
     names = [one.name for one in every]
     assert len({*names}) == len(names)
-    assert {*names} == {name for module in (*READ, *HELD_OUT) for name in programs(module)}
+    assert {*names} == {name for module in (*READ, *BLIND) for name in programs(module)}
 
 
-@pytest.mark.parametrize("module", [*READ, *HELD_OUT])
-def test_held_out_programs_are_those_of_the_folder(module):
-    assert {one.held_out for one in module.CASES} == {module in HELD_OUT}
+@pytest.mark.parametrize("module", [*READ, *BLIND])
+def test_blind_programs_are_those_of_the_folder(module):
+    assert {one.blind for one in module.CASES} == {module in BLIND}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_least_a_third_of_each_kind_is_held_out(kind):
-    assert 0.33 < sum(one.held_out for one in KINDS[kind]) / len(KINDS[kind]) < 0.6
+def test_at_least_a_third_of_each_kind_was_written_blind(kind):
+    assert 0.33 < sum(one.blind for one in KINDS[kind]) / len(KINDS[kind]) < 0.6
 
 
 def test_faults_are_those_of_the_table():

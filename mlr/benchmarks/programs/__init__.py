@@ -2,8 +2,8 @@
 
 A program is one function. It trains with the fault or with its line mended, observed by the
 probe that it is handed, and returns the score that plain torch computes. The programs of
-`held_out` were written blind: who writes the rules of the diagnosis does not read them.
-`corpus` lists them all, and `faults` says which rules name a fault; a program is run by
+`blind` were written by one who had not seen the rules of the diagnosis. `corpus` lists them all,
+and `faults` says which rules name a fault; a program is run by
 
     loop.step_missing(unwatched, faulty=True)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-HELD_OUT = "mlr.benchmarks.programs.held_out."
+BLIND = "mlr.benchmarks.programs.blind."
 """Package of the programs that were written blind."""
 
 
@@ -68,9 +68,9 @@ class Faulty:
         return self.program.__name__
 
     @property
-    def held_out(self) -> bool:
-        """True if those who write rules do not read it."""
-        return self.program.__module__.startswith(HELD_OUT)
+    def blind(self) -> bool:
+        """True if its writer had not seen the rules."""
+        return self.program.__module__.startswith(BLIND)
 
     def form(self, faulty: bool) -> Callable[[Watch], float]:
         """Return the program with its fault, or corrected."""
@@ -94,6 +94,6 @@ class LookAlike:
         return self.program.__name__
 
     @property
-    def held_out(self) -> bool:
-        """True if those who write rules do not read it."""
-        return self.program.__module__.startswith(HELD_OUT)
+    def blind(self) -> bool:
+        """True if its writer had not seen the rules."""
+        return self.program.__module__.startswith(BLIND)

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, NAdam, RMSprop
 
+from mlr.benchmarks.programs.blind.material import spots
 from mlr.benchmarks.programs.case import Faulty, Watch
-from mlr.benchmarks.programs.held_out.material import spots
 from mlr.benchmarks.programs.material import BatchLoader, digits, explained, fit, mlp
 
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, RMSprop
 
+from mlr.benchmarks.programs.blind.material import pictures, sequences, texts
 from mlr.benchmarks.programs.case import Faulty, Watch
-from mlr.benchmarks.programs.held_out.material import pictures, sequences, texts
 from mlr.benchmarks.programs.material import BatchLoader, accuracy, digits, fit
 
 

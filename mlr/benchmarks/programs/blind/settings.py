@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import ExponentialLR, LambdaLR
 
+from mlr.benchmarks.programs.blind.material import pictures, sentences, sequences, texts
 from mlr.benchmarks.programs.case import Faulty, Watch
-from mlr.benchmarks.programs.held_out.material import pictures, sentences, sequences, texts
 from mlr.benchmarks.programs.material import (
     BatchLoader,
     accuracy,

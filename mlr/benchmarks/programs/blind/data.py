@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 from torch.utils.data import DataLoader, TensorDataset
 
+from mlr.benchmarks.programs.blind.material import pictures, sentences, sequences, spots, texts
 from mlr.benchmarks.programs.case import Faulty, Watch
-from mlr.benchmarks.programs.held_out.material import pictures, sentences, sequences, spots, texts
 from mlr.benchmarks.programs.material import BatchLoader, accuracy, explained, fit, mlp
 
 
