@@ -42,8 +42,8 @@ test: install  ## run the checks and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
 	wait $$mypy; mypy=$$?; echo mypy; cat $$types; rm -f $$types; exit $$((tests | mypy))
 
-test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long"
+test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser; ARGS="tests/lecture" takes a part
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long" $(ARGS)
 
 test-faults: install  ## kill, fill, flip and fuzz: the thorough fault injection, under a quarter of an hour
 	OMP_NUM_THREADS=1 MLR_FUZZ=14 $(BIN)/python -m pytest -n 2 --dist worksteal -m "faults or fuzz"

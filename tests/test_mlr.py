@@ -24,6 +24,7 @@ def test_nothing_heavy_is_imported_with_it():
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
+@pytest.mark.slow
 def test_former_names_of_packages_still_import():
     program = (
         "import mlr.watch, mlr.loop, mlr.interval; from mlr.watch.lightning import *; "

@@ -265,6 +265,7 @@ def test_the_page_names_the_line_of_a_probe():
     assert "`mlr/probes/families/largest_logit.py`" in PAGE
 
 
+@pytest.mark.slow
 def test_an_experiment_of_new_parts_is_trained(copy):
     python(copy, "scripts/train.py", "experiment=mine", "hydra.run.dir=run")
     status = json.loads((copy / "run/status.json").read_text())
@@ -285,6 +286,7 @@ def test_a_new_probe_is_an_option_of_every_set_and_on_in_the_full_one(copy, prob
     assert told.count("largest logit of the batch") == 1
 
 
+@pytest.mark.slow
 def test_a_new_probe_has_a_schedule_and_a_column(copy):
     line = ("data=moons", "probes=full", "probes.largest_logit=every:2", "steps=5")
     python(copy, "scripts/train.py", *line, "hydra.run.dir=full")
@@ -322,6 +324,7 @@ for head, width in (("steep", 1), ("softmax", 3)):
 """
 
 
+@pytest.mark.slow
 def test_new_heads_and_losses_have_exact_kernels(copy):
     python(copy, "-c", EXACT)
 

@@ -41,6 +41,7 @@ def measured(rng: np.random.Generator, ratio: float, repeats: int, noise: float)
     return replace(ENTRY, ratio=float(found), noise=found.noise, repeats=repeats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("repeats", "noise"), [(11, 0.03), (7, 0.025), (5, 0.02)])
 def test_a_planted_step_back_is_found_and_none_is_claimed_of_noise(repeats, noise):
     rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ from mlr.docs import build, part_pages, reference
 pytest.importorskip("sphinx")
 
 
+@pytest.mark.slow
 def test_every_page_is_in_the_side_bar(source):
     assert {*build.CHAPTERS} == {page.stem for page in source.glob("*.md")} - {"index"}
     lists = [page.read_text() for page in source.glob("*.md")]

@@ -165,6 +165,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_it_loads_no_torch():
     code = (
         "import sys; from mlr.figures import process; process._load();"

@@ -35,6 +35,7 @@ assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)
     assert "report.html" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_script_passes_on_what_it_is_given(tmp_path):
     asked = [sys.executable, str(SCRIPT), "no/folder", "--out", "it.html"]
     done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)

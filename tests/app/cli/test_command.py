@@ -112,6 +112,7 @@ def test_a_sweep_of_refused_jobs_only_fails(train):
     assert train("-m", "head=linear", "loss=bce,ce").code == 2
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_does_not_end_the_sweep(tmp_path):
     script = ROOT / "scripts" / "train.py"
     options = "-m seed=0,1,2 epochs=1 data=blobs probes.figures=0"

@@ -52,6 +52,7 @@ def block(text: str, group: str) -> str:
     return text[text.index(f"\n{group}: ") :].partition("\n\n")[0] + "\n"
 
 
+@pytest.mark.slow
 def test_no_line_is_longer_than_a_terminal(helped):
     for text in helped.values():
         assert max(map(len, text.splitlines())) <= 80

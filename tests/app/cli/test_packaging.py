@@ -94,6 +94,7 @@ COMPOSED = (
 )
 
 
+@pytest.mark.slow
 def test_another_application_composes_our_groups(tmp_path):
     told = compose_theirs(sys.executable, tmp_path)
     assert told.startswith(COMPOSED)

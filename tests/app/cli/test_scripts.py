@@ -93,6 +93,7 @@ def test_a_module_of_the_persons_own_that_is_missing_is_named(train, tmp_path):
     assert "make install" not in finished.err
 
 
+@pytest.mark.slow
 def test_no_environment_is_needed_nor_hides_a_script_the_persons_own_module(tmp_path):
     (tmp_path / "report.py").write_text(
         "from torch import nn\n"

@@ -62,6 +62,7 @@ def there(name):
     return name.replace("-", "").lower() in known.lower().replace("-", "").split()
 
 
+@pytest.mark.slow
 def test_environments_do_not_matter(train, tmp_path):
     """All at once: another place, time, order of hashes, threads, and a plain locale."""
     elsewhere = tmp_path / "größe π"

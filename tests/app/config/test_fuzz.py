@@ -154,6 +154,7 @@ def judged(spec, data=None):
     raise InputError("judged, and found good")
 
 
+@pytest.mark.slow
 def test_a_thousand_values_are_judged():
     judge_values(SEED, 1000, choices=6)
 

@@ -73,6 +73,7 @@ def test_no_checkpoint_is_run_or_believed(judge_of_all):
     assert found(judge_of_all, list(checkpoints(genuine(judge_of_all)))) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metrics.csv", ".lock", "status.json"])
 def test_no_link_of_others_is_written_through(train, trained_before, tmp_path, name):
     kept = tmp_path / "kept.txt"

@@ -226,6 +226,7 @@ UNUSED = (
 """Modules that take long to import, and that the first command of the README does without."""
 
 
+@pytest.mark.slow
 def test_what_trains_nothing_imports_no_torch_and_what_trains_only_what_it_uses(tmp_path):
     code = f"""
 import sys

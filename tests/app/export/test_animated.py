@@ -83,6 +83,7 @@ def test_the_last_boundary_is_where_the_final_parameters_give_logit_0(xor):
     np.testing.assert_array_equal(blue[sure], z[sure] > 0)
 
 
+@pytest.mark.slow
 def test_an_animation_repeats_for_ever_and_holds_its_last_frame(xor, capfd):
     assert main([str(xor)], formats="gif,webp,apng") == 0
     out, err = capfd.readouterr()

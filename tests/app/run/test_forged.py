@@ -283,6 +283,7 @@ def judged(place: Path, out: Path, seed: int, count: int) -> dict[str, list[str]
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["run", "sweep"])
 def test_no_forged_run_ends_a_command(sweep, tmp_path, what):
     assert judged(copied(sweep, tmp_path, what), tmp_path, SEED, 15) == {}

@@ -229,6 +229,7 @@ def test_both_launchers_and_all_batches_name_alike(train):
         assert {run.parent.name for run in folder.glob("*/status.json")} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "losses"),
     [("batched", ("se", "bce")), ("basic", ("se",))],

@@ -126,6 +126,7 @@ def test_what_cannot_be_resumed_is_refused(train, tmp_path, line, message):
     assert [path.name for path in tmp_path.rglob("*")] == ["own"]
 
 
+@pytest.mark.slow
 def test_a_sweep_at_work_is_not_resumed(train, tmp_path):
     fcntl = pytest.importorskip("fcntl")
     assert train("-m", *FAST, "seed=0", f"hydra.sweep.dir={tmp_path}/mine").code == 0
