@@ -17,7 +17,7 @@ FEWER = 4
 """Batches an update from which most are lost."""
 SEVERAL = 3
 """Batches after which there is no chance."""
-SMALLEST, LARGEST = 32, 256
+SMALLEST, LARGEST = 8, 256
 """Sizes of batches that a loader gives."""
 
 

@@ -230,7 +230,9 @@ def _arranged(
             one_hot = whole and outputs > 1 and tuple(targets) == wide
             return _Arranged(task, axis, logits.numel() // outputs, one_hot, every)
     # (B, 1) against (B, K) is broadcast, as of quantiles
-    broadcast = len(targets) == len(logits) and targets[:1] == logits[:1]
+    same = len(targets) == len(logits) and targets[:1] == logits[:1]
+    sizes = zip(targets, logits, strict=False)
+    broadcast = same and all(1 in pair or len({*pair}) == 1 for pair in sizes)
     if not logits.numel() or (last < 2 and not broadcast):
         raise InputError(
             f"targets of shape {tuple(targets)} do not fit logits of shape {tuple(logits)}; the "

@@ -190,6 +190,7 @@ def head_alone(loop):
         {"differentiated": lambda loop, loss: loss + penalty(loop, loss)},
         {"between": sparse_steps, "steps": 120},
         {"again": True, "data": clouds(31), "steps": 40},  # a whole data set, as from one loader
+        {"again": True, "data": clouds(4), "steps": 40},  # as that of XOR
     ],
 )
 @pytest.mark.filterwarnings("ignore:Nothing is recorded")
