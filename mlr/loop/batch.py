@@ -13,13 +13,10 @@ from mlr.core.checks import InputError
 from mlr.core.domains import OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
 from mlr.loop.evidence.graph import SHAPES, operation, saved
+from mlr.loop.evidence.recomputed import IGNORED
 
 MOST_NUMBERS = 1 << 22
 """Largest number of logits that are measured; of larger batches, every n-th example."""
-IGNORED = -100
-"""Class number that `cross_entropy` leaves out unless told otherwise."""
-
-
 TOLERANCE = 1e-3
 """Distance from 1 of the sum of a row of probabilities."""
 SURE = 0.3
@@ -230,10 +227,8 @@ def _arranged(
             one_hot = whole and outputs > 1 and tuple(targets) == wide
             return _Arranged(task, axis, logits.numel() // outputs, one_hot, every)
     # (B, 1) against (B, K) is broadcast, as of quantiles
-    same = len(targets) == len(logits) and targets[:1] == logits[:1]
-    sizes = zip(targets, logits, strict=False)
-    broadcast = same and all(1 in pair or len({*pair}) == 1 for pair in sizes)
-    if not logits.numel() or (last < 2 and not broadcast):
+    broadcast = len(targets) == len(logits) == 2 and 1 in (targets[1], logits[1])
+    if not logits.numel() or (last < 2 and not (broadcast and targets[0] == logits[0])):
         raise InputError(
             f"targets of shape {tuple(targets)} do not fit logits of shape {tuple(logits)}; the "
             "last axis of the logits is that of the classes or outputs, and targets have the shape "

@@ -29,16 +29,16 @@ from mlr.loop.batch import Batch, LossLayout, loss_layout
 from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks, in_compiled_step
+from mlr.loop.optimizers import after_closure, unwrapped_optimizer
 from mlr.loop.recording import Recording
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
-from mlr.loop.steps import WatchedStep
+from mlr.loop.steps import NOTHING, DueSteps, WatchedStep
 from mlr.objectives.compatibility import find_head
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
 from mlr.records.settings import Value
 
 Result = TypeVar("Result")
-NOTHING: frozenset[str] = frozenset()
 
 
 class GradientProbe:
@@ -123,11 +123,11 @@ class GradientProbe:
         self._accumulate = whole("accumulate", accumulate)
         self._scaler = scaler
         self.step = self._first = whole("first_step", first_step, at_least=0)
-        self._table = None
         if total_steps is not None:
-            self._table = self.settings.due(whole("total_steps", total_steps))
+            total_steps = whole("total_steps", total_steps)
+        self._schedule = DueSteps(self.settings, total_steps, first_step)
         given = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
-        self._optimizers = [_unwrapped(one) for one in given]
+        self._optimizers = [unwrapped_optimizer(one) for one in given]
         if not self._optimizers:
             raise InputError("optimizer=[] must hold at least one optimizer.")
         self._hooks = ModelHooks(model, self.settings)
@@ -141,8 +141,8 @@ class GradientProbe:
         self._pending: WatchedStep | None = None
         self._warned = self._closed = self._accepted = False
         self._error = ""
-        self._due = self._due_at(first_step)
-        self._next = self._following(first_step)
+        self._due = self._schedule.at(first_step)
+        self._next = self._schedule.after(first_step)
         self._awake: float = 0  # step before which no hook has anything to do
         self._hooks.arm(self._due)
         self._handles = [
@@ -198,8 +198,6 @@ class GradientProbe:
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         copied = copied and times is None  # an adapter gives the loss itself
-        if self._error:
-            return
         if not self._accepted and in_compiled_step():
             raise InputError(
                 "probe.watch cannot be called in a step that torch.compile compiles: compile the "
@@ -383,7 +381,7 @@ class GradientProbe:
         try:
             if first:
                 before = partial(self._attempt, self._observer.before_step)
-                changed = _after_closure(arguments, named, before)
+                changed = after_closure(arguments, named, before)
                 self._finish_step()
             due = self._due if self._pending is None else self._pending.due
             if due:
@@ -422,8 +420,8 @@ class GradientProbe:
             self._hooks.statistics.forget_weights()
         former, self._due = self._due, NOTHING
         if self.step >= self._next:
-            self._due = self._due_at(self.step)
-            self._next = self._following(self.step)
+            self._due = self._schedule.at(self.step)
+            self._next = self._schedule.after(self.step)
         if former or self._due:
             self._hooks.remember(self._due)
             self._hooks.arm(self._due)
@@ -446,18 +444,6 @@ class GradientProbe:
                 "that probe.watch was given. Give those that the loss is computed from.",
                 stacklevel=users_stacklevel(),
             )
-
-    def _due_at(self, step: int) -> frozenset[str]:
-        """Families due on a step; all on the first one, which shows what can be measured."""
-        table = self._table
-        due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
-        return due.union(self.settings.families) if step == self._first else due
-
-    def _following(self, step: int) -> float:
-        """Return the first step after `step` on which something may be due."""
-        if self._table is None:
-            return self.settings.following(step)
-        return min((later for later in self._table if later > step), default=inf)
 
     def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any, given: Any) -> Sink:
         if (folder is None) == (writer is None):
@@ -490,32 +476,6 @@ def _point_to(folder: Path) -> None:
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
     """Note the factor by which the gradients of a backward pass are too small."""
     step.factor = times / gradient.sum()
-
-
-def _after_closure(
-    arguments: tuple[Any, ...], named: dict[str, Any], look: Callable[[], None]
-) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """Call a function before an update; returns other arguments if a closure is to come first."""
-    closure = arguments[1] if len(arguments) > 1 else named.get("closure")
-    if closure is None:
-        look()
-        return None
-
-    def evaluated() -> Any:
-        loss = closure()
-        look()
-        return loss
-
-    if len(arguments) > 1:
-        return (arguments[0], evaluated, *arguments[2:]), named
-    return arguments, named | {"closure": evaluated}
-
-
-def _unwrapped(optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer in that of an accelerator, which runs no hooks."""
-    inner: Any = getattr(optimizer, "optimizer", None)
-    wraps = isinstance(inner, Optimizer) and not hasattr(optimizer, "_optimizer_step_pre_hooks")
-    return _unwrapped(inner) if wraps else optimizer
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

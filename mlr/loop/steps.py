@@ -1,11 +1,15 @@
-"""Scheduled steps of a loop, until their update is done."""
+"""Steps of a loop that are measured: which, and their values until the update is done."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from torch import Tensor
 
 from mlr.loop.batch import LogitsTask
+from mlr.probes import ProbeSettings
 from mlr.probes.measuring import ScheduledStep
+
+NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -46,3 +50,30 @@ class WatchedStep:
             {name: own.unsqueeze(0) for name, own in self.statistics.items()},
             self.loss,
         )
+
+
+class DueSteps:
+    """Families due on the steps of a loop, of a known length or not.
+
+    Args:
+        settings: with the schedules.
+        total: number of updates; None if it is unknown.
+        first: number of the first step, on which all families are due: it shows what can be
+            measured.
+    """
+
+    def __init__(self, settings: ProbeSettings, total: int | None, first: int) -> None:
+        self._settings, self._first = settings, first
+        self._table = None if total is None else settings.due(total)
+
+    def at(self, step: int) -> frozenset[str]:
+        """Return the families due on a step."""
+        table = self._table
+        due = self._settings.due_at(step) if table is None else table.get(step, NOTHING)
+        return due.union(self._settings.families) if step == self._first else due
+
+    def after(self, step: int) -> float:
+        """Return the first step after one on which something may be due; ∞ if there is none."""
+        if self._table is None:
+            return self._settings.following(step)
+        return min((later for later in self._table if later > step), default=inf)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +9,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mlr.core.checks import InputError
 from mlr.core.seeds import derive_seed
+from mlr.loop.preflight.rehearsal import seed_all
+from mlr.loop.preflight.untouched import untouched
 
 Batch = tuple[Any, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -24,8 +24,6 @@ Watch = Callable[[Tensor, Tensor, Tensor], None]
 Parts = tuple[nn.Module, list[Optimizer]]
 Step = Callable[[nn.Module, Any, Any, Tensor, Watch], None]
 """One update of a user's own loop: model, optimizer or optimizers, inputs, targets, watch."""
-_STATES = 1 << 32
-"""Number of seeds of NumPy."""
 
 
 class TimeOver(Exception):  # noqa: N818  as KeyboardInterrupt, no error
@@ -82,11 +80,11 @@ def train(
         TimeOver: at the end of the time.
         InputError: the loader gives nothing.
     """
-    _seed(seed)
+    seed_all(seed)
     model, optimizers = program.make()
     watch = watching(model, optimizers) if watching is not None else _ignore
     # a factory may have set a seed of its own, and then the order alone differs
-    _seed(derive_seed(seed, "order"))
+    seed_all(derive_seed(seed, "order"))
     device, done = device_of(model), 0
     while True:
         before = done
@@ -161,29 +159,11 @@ def pairs(loader: Iterable[Any]) -> Iterator[Batch]:
         yield batch[0], batch[1]
 
 
-def _seed(seed: int) -> None:
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % _STATES)
-
-
 @contextmanager
 def kept(*loaders: Any) -> Iterator[None]:
     """Restore all random states afterwards, those of the loaders too, and be silent meanwhile."""
-    states = random.getstate(), np.random.get_state()
-    found = [
-        getattr(part, "generator", None)
-        for loader in loaders
-        for part in (loader, getattr(loader, "sampler", None))
-    ]
-    own = {id(one): (one, one.get_state()) for one in found if isinstance(one, torch.Generator)}
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    try:
-        with torch.random.fork_rng(devices), torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        for one, state in own.values():
-            one.set_state(state)
+    parts = [part for loader in loaders for part in (loader, getattr(loader, "sampler", None))]
+    generators = [getattr(part, "generator", None) for part in parts]
+    with untouched(*generators), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -43,6 +43,7 @@ from mlr.remedies.score import (
     LARGEST,
     MOST,
     Score,
+    collect,
     constant,
     examples,
     score,
@@ -230,7 +231,7 @@ class Trial:
         batches = _some(program.held())
         with torch.no_grad():
             outputs = outputs_of(model, moved(batches[0][0], device_of(model)))
-        targets = torch.cat([own for _, own in batches]).cpu()
+        targets = collect(batches)
         task = task_of(outputs, targets, "classes_as_numbers" in rules)
         self._task = replace(task, balanced="imbalance" in rules)
         self._examples = examples(targets, self._task)
@@ -242,7 +243,7 @@ class Trial:
         inputs, targets = (moved(one, device_of(model)) for one in batches[0])
         with torch.no_grad():
             outputs = outputs_of(model, inputs)
-        every = torch.cat([own for _, own in batches]).cpu()
+        every = collect(batches)
         end = end_of(model, inputs)
         about = (model, optimizers, (inputs, targets), outputs, batches, every, end)
         return ProgramSeen(program, *about, self._task, rules)

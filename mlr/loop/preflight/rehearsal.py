@@ -213,7 +213,7 @@ def learned(
 def seed_all(seed: int) -> None:
     """Seed Python, NumPy and torch."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed % (1 << 32))  # NumPy has no larger seeds
     torch.manual_seed(seed)
 
 

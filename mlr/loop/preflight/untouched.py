@@ -18,7 +18,10 @@ TABLES = ("_parameters", "_buffers", "_modules")
 
 @contextmanager
 def untouched(*parts: Any) -> Iterator[Restore]:
-    """Restore modules, their gradients and all random states afterwards; other parts are left out.
+    """Restore modules, their gradients and all random states afterwards.
+
+    Args:
+        parts: modules and generators; other parts are left out.
 
     Yields:
         A function that sets the random states back, so that a call draws the same numbers again.
@@ -28,7 +31,8 @@ def untouched(*parts: Any) -> Iterator[Restore]:
     tensors = [_tensor(one) for one in _tensors(modules)]
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices=devices):
-        rewind = _random_states(modules)
+        held = [value for each in modules for value in each.__dict__.values()]
+        rewind = _random_states([*held, *parts])
         try:
             yield rewind
         finally:
@@ -89,13 +93,13 @@ def _write_back(own: Tensor, values: Tensor) -> None:
         own.copy_(values)
 
 
-def _random_states(modules: list[nn.Module]) -> Restore:
-    """Remember the states of all generators, those that a module holds too."""
+def _random_states(values: list[Any]) -> Restore:
+    """Remember the states of all global generators, and of those among some values."""
     python, numpy = random.getstate(), np.random.get_state()
     cpu = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     held: list[Restore] = []
-    for value in (value for module in modules for value in module.__dict__.values()):
+    for value in values:
         if isinstance(value, torch.Generator):
             held.append(_setter(value.set_state, value.get_state()))
         elif isinstance(value, random.Random):
