@@ -71,9 +71,9 @@ def step_too_large(program: WatchedProgram) -> Finding | None:
     far = seen.moved > ITSELF and after > RISES * before
     if not (lost or far):
         return None
-    moves = f"moves the weights by {seen.moved:.2g} of themselves"
     return Finding(
-        f"The first step {moves}" + ", and makes the loss larger: the learning rate is too high.",
+        f"The first step moves the weights by {seen.moved:.2g} of themselves, and makes the loss "
+        "larger: the learning rate is too high.",
         f"median of ‖Δw‖ / ‖w‖ {seen.moved:.3g}; loss {before:.3g}, after a step of a copy "
         f"{after:.3g}; lr={_rates(program)}",
         "lr=1e-3   # with Adam; 0.1 with SGD, if the inputs have a size of about 1",
@@ -251,12 +251,7 @@ def validation_in_training(program: WatchedProgram) -> Finding | None:
     own, every = seen.shared_examples, seen.validation_examples
     # examples of few values are there twice by chance
     alike = 1 - seen.distinct_examples / max(1, seen.batch_examples)
-    if (
-        not own
-        or not every
-        or alike > OFTEN
-        or own < max(2, OFTEN * min(every, seen.batch_examples))
-    ):
+    if alike > OFTEN or own < max(2, OFTEN * min(every, seen.batch_examples)):
         return None
     return Finding(
         f"{own:,} of the {every:,} validation examples are in this batch of "

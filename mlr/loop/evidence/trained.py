@@ -29,7 +29,7 @@ SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class ProgramParameters:
-    """ProgramParameters of a model and of its optimizers, which are watched for changes.
+    """Parameters of a model and of its optimizers, which are watched for changes.
 
     Attributes:
         named: trained parameters of the model by name.
