@@ -23,6 +23,7 @@ FAULTS: dict[str, str] = {
     "clamped_output": "Outputs are clamped to [0, 1], beyond which no gradient passes.",
     "classes_as_numbers": "Class numbers are regressed on as if they were quantities.",
     "labels_out_of_range": "The labels are not the numbers that the loss expects.",
+    "labels_inverted": "The labels mean the opposite of what the loss takes them for.",
     "targets_out_of_range": "The targets of a cross-entropy lie outside [0, 1].",
     "shapes_broadcast": "Outputs and targets of different shapes are broadcast to a matrix.",
     # the loop
@@ -60,6 +61,7 @@ FAULTS: dict[str, str] = {
     "saturated": "Units are saturated, so that their gradient vanishes.",
     "no_activation": "No activation stands between the layers: the model is linear.",
     "statistics_not_tracked": "The running statistics of batch norm are not those of the data.",
+    "order_lost": "The network cannot see the order of the words that the task depends on.",
     "dropout_too_strong": "Dropout removes nearly all units.",
     # the data
     "inputs_lose_precision": "Inputs have a mean so large that float32 cannot tell them apart.",
@@ -69,6 +71,7 @@ FAULTS: dict[str, str] = {
     "targets_shuffled": "Targets do not belong to their inputs.",
     "targets_not_shifted": "The targets are the inputs themselves, which the output may copy.",
     "inputs_scrambled": "Inputs were reshaped so that they mix examples or axes.",
+    "future_seen": "The inputs hold what is to be predicted, which they do not in use.",
     "sorted_data": "Batches hold examples of one class, since the data are sorted.",
     "class_missing": "A class has no examples.",
     "imbalance": "A class is so rare that predicting the others costs nothing.",
