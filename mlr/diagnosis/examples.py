@@ -20,6 +20,8 @@ FEWEST = 100
 """Targets from which a class without any is no chance."""
 EVEN = 0.5
 """Least share of the rarest of the most frequent class in data that were made even."""
+DONE = 0.02
+"""Share of a constant's loss below which each class is learned."""
 LEARNED = 0.5
 """Share of a constant's loss below which inputs are arranged well enough."""
 
@@ -63,6 +65,8 @@ def class_missing(program: WatchedProgram) -> Finding | None:
     if holes == [0] and len(program.first.target_shape) > 1:
         return None  # the word that begins or pads a sequence
     holes = holes or last
+    if min((count for count in counts if count), default=0) < FEW * max(counts, default=0):
+        return None  # others are so rare that none may be chance
     few = sum(counts) < FEWEST * len(counts)
     if few or not 0 < len(holes) <= max(1, HOLES * (len(counts) + len(last))):
         return None
@@ -93,7 +97,7 @@ def imbalance(program: WatchedProgram) -> Finding | None:
     cross = program.is_loss(*OF_CLASSES, *OF_PROBABILITIES)
     rare = FEW if program.unlearned else RARE
     pixels = _share_of_pixels(program)
-    if not cross or program.last.weighted:
+    if not cross or program.last.weighted or program.late_loss < DONE * program.constant:
         return None
     if pixels:
         counts = [1 - pixels, pixels]

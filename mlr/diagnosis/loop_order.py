@@ -17,6 +17,8 @@ FEWER = 4
 """Batches an update from which most are lost."""
 SEVERAL = 3
 """Batches after which there is no chance."""
+STALE = 0.5
+"""Share of statistics of the start from which batch normalisation is not that of the data."""
 SMALLEST, LARGEST = 8, 256
 """Sizes of batches that a loader gives."""
 
@@ -239,6 +241,29 @@ def frozen(program: WatchedProgram) -> Finding | None:
     )
 
 
+def parts_unused(program: WatchedProgram) -> Finding | None:
+    """Find parameters that the outputs do not depend on in a program that learns nothing."""
+    missing, still = program.evidence.unreached, program.evidence.frozen
+    if not program.unlearned or not (missing.count or still.count):
+        return None
+    if missing.count:
+        return Finding(
+            f"No gradient reaches {_named(missing)}: the loss does not depend on these parameters, "
+            "and without them nothing is learned.",
+            f"{missing.count} of {program.evidence.parameters} parameters are not in the loss's "
+            f"graph; {program.compared}",
+            "use them in forward(), without detach(), .data or no_grad()",
+            certain=False,
+        )
+    return Finding(
+        f"Layers are frozen, and those that are trained learn nothing: {_named(still)}.",
+        f"{still.count} parameters do not require a gradient; {program.compared}",
+        "for parameter in model.parameters(): parameter.requires_grad_(True)   # or "
+        "Embedding.from_pretrained(vectors, freeze=False)",
+        certain=False,
+    )
+
+
 def loss_maximised(program: WatchedProgram) -> Finding | None:
     """Find a loss that the steps raise."""
     seen = program.evidence
@@ -293,6 +318,16 @@ def eval_in_training(program: WatchedProgram) -> Finding | None:
 def statistics_not_tracked(program: WatchedProgram) -> Finding | None:
     """Find batch normalisation that is trained, and whose running statistics stay 0 and 1."""
     seen = program.evidence
+    if seen.start_statistics > STALE and not seen.untracked and seen.train_calls >= ENOUGH:
+        return Finding(
+            "Batch normalisation has a momentum so small that its running statistics, which it "
+            "uses in eval mode, are {share:%} those of the start: torch's is the share of the new "
+            "batch, others' that of the past.",
+            f"(1 − momentum) to the power of {seen.train_calls:,} batches in train mode "
+            f"{seen.start_statistics:.3g}",
+            "nn.BatchNorm2d(channels, momentum=0.1)   # the share of the new batch",
+            {"share": seen.start_statistics},
+        )
     if not seen.untracked or not (seen.train_calls or seen.preflight):
         return None
     return Finding(

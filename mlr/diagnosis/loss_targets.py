@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlr.diagnosis.findings import Finding
 from mlr.diagnosis.program import (
+    ENOUGH,
     OF_NUMBERS,
     OF_PROBABILITIES,
     ROUNDING,
@@ -51,7 +52,7 @@ def labels_out_of_range(program: WatchedProgram) -> Finding | None:
         )
     found = _beyond(program)
     if found is None:
-        return None
+        return _all_zero(program)
     low, high = found
     if not (program.always(lambda look: look.target_whole) and high <= 2):
         return None
@@ -61,6 +62,21 @@ def labels_out_of_range(program: WatchedProgram) -> Finding | None:
         "can become negative without end.",
         f"targets from {low:g} to {high:g}; loss {program.seen_loss:.3g}",
         f"targets = {mend}",
+    )
+
+
+def _all_zero(program: WatchedProgram) -> Finding | None:
+    """Find labels that are all 0, and take the gradient with them."""
+    zero = program.lowest("target_low") == program.highest("target_high") == 0
+    still = program.always(lambda look: look.reaches and look.trains and look.after == 0)
+    if not (zero and still and program.looks and program.evidence.updates >= ENOUGH):
+        return None
+    return Finding(
+        "All labels are 0, and the loss multiplies outputs by them: it is a constant, and no "
+        "gradient comes.",
+        f"targets 0 and gradients of norm 0 in {len(program.looks)} batches; loss "
+        f"{program.course_of_loss}",
+        "labels of −1 and 1, as MarginRankingLoss, CosineEmbeddingLoss and hinge losses expect",
     )
 
 
@@ -78,6 +94,21 @@ def targets_out_of_range(program: WatchedProgram) -> Finding | None:
     )
 
 
+def future_seen(program: WatchedProgram) -> Finding | None:
+    """Find a language model that reads the words that it is to tell."""
+    if not (program.always(lambda look: look.foreseen) and program.is_loss("ce")):
+        return None
+    return Finding(
+        "The targets are the next words, and the model reads them: it learns to copy what it does "
+        "not have when it is used.",
+        f"targets equal to the inputs one place later in {len(program.looks)} of "
+        f"{len(program.looks)} batches, and an attention or recurrent layer that sees later words; "
+        f"loss {program.seen_loss:.3g}",
+        "mask = nn.Transformer.generate_square_subsequent_mask(length)   # or is_causal=True, or "
+        "bidirectional=False",
+    )
+
+
 def targets_not_shifted(program: WatchedProgram) -> Finding | None:
     """Find a language model whose targets are the words that it reads at the same places."""
     if not (program.always(lambda look: look.copied) and program.is_loss("ce")):
@@ -86,7 +117,7 @@ def targets_not_shifted(program: WatchedProgram) -> Finding | None:
         "The targets are the words that the model reads at the same places, so that it learns to "
         "copy them and not to tell the next word.",
         f"targets equal to the inputs in {len(program.looks)} of {len(program.looks)} batches, and "
-        f"an attention that sees no later word; loss {program.seen_loss:.3g}",
+        f"a model that sees no later word; loss {program.seen_loss:.3g}",
         "loss = F.cross_entropy(outputs[:, :-1].flatten(0, 1), words[:, 1:].flatten())",
     )
 
@@ -127,7 +158,9 @@ def shapes_broadcast(program: WatchedProgram) -> Finding | None:
     fed = first.fed in ("mse", "smooth_l1", "huber") and first.fed_count == batch * count
     recognised = any(form.startswith("broadcast") for form in program.forms)
     other = first.output_shape != first.target_shape  # else those of what the loss was given are
-    if batch < 2 or not (fed or (recognised and other)):
+    columns = {1} & {*first.output_shape[1:], *first.target_shape[1:]}
+    matrix = other and columns and count == batch and first.spread == [batch, batch]
+    if batch < 2 or not (fed or matrix or (recognised and other)):
         return None
     return Finding(
         f"Outputs of shape {as_shape(first.output_shape)} and targets of shape "

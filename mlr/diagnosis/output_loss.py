@@ -7,7 +7,7 @@ agree.
 
 from __future__ import annotations
 
-from math import exp, inf, log1p
+from math import exp, inf, log, log1p
 
 import numpy as np
 
@@ -18,6 +18,9 @@ NO_LOG = 0.05
 """|log Σ exp| of a row above which its numbers are no log-probabilities."""
 CUT = 0.5
 """Share of outputs at a bound of a clamp from which it is in the way."""
+WIDE, HELD = 0.5, 0.6
+"""Least size of logits of a bound of 1 that are in use, and largest share of what is between their
+least loss and that of chance at which they are held up by it."""
 DIFFERENCES = ("mse", "smooth_l1", "huber", "sub")
 RANGES = {
     **{"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "hardsigmoid": (0.0, 1.0)},
@@ -183,6 +186,8 @@ def bounded_logits(program: WatchedProgram) -> Finding | None:
             "outputs = 16 * cosines   # or divide them by a temperature, as 0.07",
             {"least": least},
         )
+    if within := _within_one(program):
+        return within
     for name in ("tanh", "sigmoid", "hardsigmoid", "lstm", "softmax"):
         taken = ("log_softmax", "bce_logits") if name != "softmax" else ("bce_logits",)
         if program.has(name, *taken, *(("softmax", "sigmoid") if name != "softmax" else ())):
@@ -203,6 +208,26 @@ def bounded_logits(program: WatchedProgram) -> Finding | None:
             "remove the log_softmax after the last layer",
         )
     return None
+
+
+def _within_one(program: WatchedProgram) -> Finding | None:
+    """Find logits that stay within −1 and 1 while a loss falls as far as these bounds let it."""
+    low, high = program.lowest("output_low"), program.highest("output_high")
+    bounded = -1 - ROUNDING <= low <= -WIDE and WIDE <= high <= 1 + ROUNDING
+    if not (bounded and program.by_class and program.is_loss("ce")):
+        return None
+    least, chance = log1p((program.outputs - 1) * exp(-2)), log(program.outputs)
+    if not program.seen_loss < least + HELD * (chance - least):
+        return None
+    return Finding(
+        "The loss expects logits, and these lie within −1 and 1, as cosines do: the loss cannot "
+        "fall below {least:.2g}.",
+        f"outputs {_span(program, 'output_low', 'output_high')} in {len(program.looks)} batches; "
+        f"loss {program.seen_loss:.3g}",
+        "outputs = 16 * outputs   # of cosines; or divide them by a temperature, as 0.07",
+        {"least": least},
+        certain=False,
+    )
 
 
 def output_out_of_range(program: WatchedProgram) -> Finding | None:
@@ -269,7 +294,8 @@ def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
 
 def nll_without_log_softmax(program: WatchedProgram) -> Finding | None:
     """Find nll_loss of what are no log-probabilities."""
-    given = [one for one in program.feeds("nll") if one in (*RANGES, *LAYERS, "relu", "clamp")]
+    known = (*RANGES, *LAYERS, "relu", "clamp", "index", "gather", "index_select")
+    given = [one for one in program.feeds("nll") if one in known]
     size = program.lowest("fed_log_sum")
     if not given or not size > NO_LOG or "mul" in given or program.has("log_softmax", "nll"):
         return None
@@ -341,7 +367,7 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
     if not bounded and program.lowest("output_low") < 0 and _leads(program, "layer", "log"):
         logs += ["layer"]
     if not (given or logs):
-        return None
+        return _quotient_of_outputs(program)
     loss = "binary_cross_entropy" if given else "The logarithm"
     return Finding(
         f"{loss} expects probabilities, and is given the outputs of {(given or logs)[0]} as they "
@@ -354,10 +380,27 @@ def probabilities_expected(program: WatchedProgram) -> Finding | None:
     )
 
 
+def _quotient_of_outputs(program: WatchedProgram) -> Finding | None:
+    """Find a Dice or Jaccard loss, 1 − 2 Σ_i y_i t_i / Σ_i (y_i + t_i), of unbounded outputs."""
+    sums = program.has("layer", "sum") and program.has("layer", "mul") and program.has("mul", "sum")
+    quotient = program.has("add", "div") or program.has("sum", "div")
+    ends = program.lowest("target_low"), program.highest("target_high")
+    masks = program.always(lambda look: look.target_whole) and ends == (0, 1)
+    if not (sums and quotient and masks and program.lowest("output_low") < 0):
+        return None
+    return Finding(
+        "A Dice or Jaccard loss expects probabilities, and is given the outputs of layer as they "
+        "are: it can fall without end, and its denominator pass 0.",
+        f"sums of outputs, and of their products with targets 0 and 1, are divided; outputs "
+        f"{_span(program, 'output_low', 'output_high')}",
+        "outputs = torch.sigmoid(outputs)   # before the loss",
+    )
+
+
 def clamped_output(program: WatchedProgram) -> Finding | None:
     """Find outputs that are clamped, many of them at a bound."""
     share = np.fmax(program.last.output_edge, program.last.fed_edge)
-    if not program.has("layer", "clamp") or not share >= CUT:
+    if not any(program.has(one, "clamp") for one in (*LAYERS, "div")) or not share >= CUT:
         return None
     if not program.has("clamp", "bce", "log", "rsub", *DIFFERENCES):
         return None

@@ -84,6 +84,7 @@ class Look(_Entry):
     trains: bool = True  # … and to a parameter of the model
     pairs: list[str] = field(default_factory=list)  # `softmax>log_softmax`, see loop.evidence.graph
     axes: list[str] = field(default_factory=list)  # `axis/axes/size` of each softmax
+    spread: list[int] = field(default_factory=list)  # shape of a difference that is broadcast
     weighted: bool = False
     forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`, or a factor for the mean
     freed: bool = False  # the backward pass was over
@@ -110,6 +111,7 @@ class Look(_Entry):
     target_shape: list[int] = field(default_factory=list)
     target_integer: bool = False
     copied: bool = False  # a model that sees no later words reads the targets themselves
+    foreseen: bool = False  # a model that sees later words reads the targets one place later
     target_whole: bool = False
     target_low: float = nan
     target_high: float = nan
@@ -219,6 +221,7 @@ class Evidence(_Entry):
     dropout: float = nan  # largest probability
     norm: bool = False  # whether it has such batch normalisation
     untracked: int = 0  # such that will never learn its statistics
+    start_statistics: float = nan  # largest share that those of the start have of such statistics
     optimizers: int = 1
     idle: int = 0  # of several, whose parameters are in the graph and all stay the same
     maximize: bool = False

@@ -95,6 +95,8 @@ def classes(counts, targets=(32,), outputs=3, end=0.5):
         ({"counts": [400] * 7, "outputs": 10}, False),
         ({"counts": [150, *[400] * 7], "outputs": 10}, False),  # rare ones may be missing
         ({"counts": [50] * 8, "outputs": 10}, False),
+        ({"counts": [0, 30, 500, 700]}, False),  # others are nearly as rare
+        ({"counts": [0, 40, 500, 700]}, True),
     ],
 )
 def test_a_class_without_examples(change, found):
@@ -103,7 +105,7 @@ def test_a_class_without_examples(change, found):
 
 @pytest.mark.parametrize(
     ("rare", "end", "found"),
-    [(20, 0.01, False), (20, 0.1, True), (60, 0.2, False), (5, 0.01, True)],
+    [(20, 0.01, False), (20, 0.1, True), (60, 0.2, False), (5, 0.01, True), (5, 0.0005, False)],
 )
 def test_a_rare_class_is_named_sooner_if_nothing_is_learned(rare, end, found):
     # the entropy of 2 % is 0.098, and that of 6 % 0.22

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
 from mlr.analysis.explain.command import reassurance
+from mlr.diagnosis.loop_order import parts_unused
+from mlr.diagnosis.program import WatchedProgram
+from mlr.records.evidence import Evidence, Look, Untrained
 from mlr.records.reading import read_runs
 
 
@@ -269,7 +272,14 @@ def test_layers_below_a_step_function_are_not_trained(tmp_path, straight):
 
 @pytest.mark.parametrize(
     ("momentum", "mean", "found"),
-    [(0.0, 0.0, ["statistics_not_tracked"]), (0.1, 0.0, []), (0.0, 0.5, [])],
+    [
+        (0.0, 0.0, ["statistics_not_tracked"]),
+        (0.001, 0.0, ["statistics_not_tracked"]),  # 0.999⁶⁰ = 0.94
+        (0.02, 0.0, []),  # 0.98⁶⁰ = 0.3
+        (0.1, 0.0, []),
+        (0.0, 0.5, []),
+        (0.001, 0.5, []),
+    ],
 )
 def test_statistics_that_are_never_learned(tmp_path, momentum, mean, found):
     torch.manual_seed(0)
@@ -315,4 +325,40 @@ def test_a_loss_of_the_last_word_alone(tmp_path, loss, ignored, found):
     if ignored:
         targets[:, :-1] = -100
     loop = Loop(loss=loss, data=(words, targets), steps=60)
+    assert [one.rule for one in loop.explained(tmp_path)][:1] == found
+
+
+@pytest.mark.parametrize(
+    ("missing", "end", "found"),
+    [
+        ({"unreached": Untrained(count=1, names=["place"])}, 1.08, "No gradient reaches place"),
+        ({"frozen": Untrained(count=1, names=["embed"])}, 1.08, "Layers are frozen"),
+        ({"unreached": Untrained(count=1, names=["place"])}, 0.5, ""),  # log 3 = 1.099
+        ({}, 1.08, ""),
+    ],
+)
+def test_parts_that_take_no_part_where_nothing_is_learned(missing, end, found):
+    looks = [
+        Look(
+            **{"known": True, "loss": loss, "forms": ["ce:mean"], "target_integer": True},
+            **{"output_shape": [24, 3], "target_shape": [24]},
+        )
+        for loss in (1.2, end)
+    ]
+    seen = Evidence(updates=100, class_counts=[80] * 3, looks=looks, **missing)
+    one = parts_unused(WatchedProgram(seen))
+    assert (one.sentence if one else "").startswith(found)
+    assert bool(one) == bool(found)
+
+
+@pytest.mark.parametrize(("label", "found"), [(0.0, ["labels_out_of_range"]), (-1.0, [])])
+def test_labels_of_a_ranking(tmp_path, label, found):
+    x, _ = clouds()
+    labels = torch.full((len(x),), label)
+
+    def loss(z, t):
+        return F.margin_ranking_loss(z, z.roll(1), t, margin=0.5)
+
+    model = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
+    loop = Loop(model=model, loss=loss, data=(x, labels), steps=40)
     assert [one.rule for one in loop.explained(tmp_path)][:1] == found

@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 import mlr
 from mlr.core.checks import InputError
+from mlr.diagnosis.output_loss import bounded_logits, clamped_output
+from mlr.diagnosis.program import ProgramCourse, WatchedProgram
+from mlr.records.evidence import Evidence, Look
 
 torch.manual_seed(0)
 B = 24
@@ -20,6 +23,7 @@ BITS = (torch.arange(B) % 2).float()
 NUMBERS = 3 * torch.randn(B, 1)
 PARTS = torch.rand(B, 1)
 COUNTS = torch.poisson(torch.full((B, 1), 2.0))
+ODD = BITS == 1
 SHARES = torch.rand(B, 3).softmax(1)
 CE, BCE, LOGITS, MSE, NLL = (
     *(F.cross_entropy, F.binary_cross_entropy, F.binary_cross_entropy_with_logits),
@@ -37,11 +41,14 @@ class ThenSoftmax(nn.Module):
 class Cosines(nn.Module):
     """Cosines of features and class vectors, times a scale."""
 
-    def __init__(self, scale):
+    def __init__(self, scale, before=False):
         super().__init__()
         self.weight, self.scale = nn.Parameter(torch.randn(3, 6)), scale
+        self.before = before  # the product
 
     def forward(self, h):
+        if self.before:
+            return self.scale * F.normalize(h) @ F.normalize(self.weight).T
         return F.linear(F.normalize(h), F.normalize(self.weight)) * self.scale
 
 
@@ -96,6 +103,24 @@ def cosine(y, t):
 
 def root(y, t):
     return ((y - t) ** 2).mean().sqrt()
+
+
+def likelihood(y, t):
+    return (0.1 + ((t - y) / 1.1).square()).mean()
+
+
+def pairwise(y, t):
+    return (1 - (y - y.T) * (t - t[:, None]).sign()).clamp(min=0).mean()
+
+
+def dice(y, t):
+    both = (y * t).sum(1)
+    return 1 - (2 * both / (y.sum(1) + t.sum(1) + 1)).mean()
+
+
+def jaccard(y, t):
+    both = (y * t).sum()
+    return 1 - both / (y.sum() + t.sum() - both)
 
 
 def chosen(p, t):
@@ -177,6 +202,12 @@ SPELLED = 1 + (torch.arange(B) % 2)[:, None]
         ("probabilities_expected", network(3), chosen, CLASSES),
         ("nll_without_log_softmax", network(12, PIXELS), NLL, OF_PIXELS),
         ("shapes_broadcast", network(1), root, NUMBERS[:, 0]),
+        ("shapes_broadcast", network(1), likelihood, NUMBERS[:, 0]),
+        ("nll_without_log_softmax", network(3), lambda z, t: NLL(z[:20], t[:20]), CLASSES),
+        ("nll_without_log_softmax", network(3), lambda z, t: NLL(z[ODD], t[ODD]), CLASSES),
+        ("bounded_logits", nn.Sequential(network(6), Cosines(1.0, before=True)), CE, CLASSES),
+        ("probabilities_expected", network(3), dice, SEVERAL),
+        ("probabilities_expected", network(3), jaccard, SEVERAL),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using a target size")
@@ -231,6 +262,12 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(1, nn.Softplus()), MSE, COUNTS),
         (network(3, SOFTMAX), chosen, CLASSES),
         (network(1), root, NUMBERS),
+        (network(1), likelihood, NUMBERS),
+        (network(1), pairwise, NUMBERS[:, 0]),
+        (network(3, nn.LogSoftmax(1)), lambda z, t: NLL(z[ODD], t[ODD]), CLASSES),
+        (nn.Sequential(network(6), Cosines(16.0, before=True)), CE, CLASSES),
+        (network(3, SIGMOID), dice, SEVERAL),
+        (network(3, SIGMOID), jaccard, SEVERAL),
     ],
 )
 def test_a_look_alike_has_none(model, loss, targets):
@@ -276,16 +313,59 @@ def test_the_least_loss_of_cosines_is_that_of_torch():
     assert f"cannot fall below {best:.2g}" in one.sentence
 
 
-class Language(nn.Module):
-    """A language model of one attention."""
+def logits(spread, count=4):
+    """Looks at a classification of three classes whose logits lie within ±spread."""
+    return [
+        Look(
+            **{"known": True, "loss": 1.0, "forms": ["ce:mean"], "target_integer": True},
+            **{"output_shape": [24, 3], "target_shape": [24]},
+            **{"output_low": -spread, "output_high": spread},
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spread", "loss", "found"),
+    [
+        (1.0, 0.4, True),
+        # of log 3 = 1.099 and log(1 + 2e⁻²) = 0.240 the sixth tenth is 0.755
+        (1.0, 0.74, True),
+        (1.0, 0.77, False),
+        (1.1, 0.4, False),
+        (0.4, 0.4, False),
+    ],
+)
+def test_logits_that_hold_up_a_loss(spread, loss, found):
+    course = ProgramCourse(losses=[1.2] + [loss] * 4)
+    program = WatchedProgram(Evidence(updates=100, looks=logits(spread)), course)
+    assert (bounded_logits(program) is not None) == found
+
+
+class Attention(nn.MultiheadAttention):
+    """An attention to itself, whose weights are a softmax's."""
 
     def __init__(self):
+        super().__init__(4, 1, batch_first=True)
+
+    def forward(self, h):
+        return super().forward(h, h, h)
+
+
+class Language(nn.Module):
+    """A language model of one attention, or of what else comes between."""
+
+    def __init__(self, between=None, causal=True):
         super().__init__()
         self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 9)
+        self.between, self.causal = between, causal
 
     def forward(self, words):
-        h = self.embed(words)[:, None]  # one head
-        return self.head(F.scaled_dot_product_attention(h, h, h, is_causal=True)[:, 0])
+        h = self.embed(words)
+        if self.between is not None:
+            return self.head(self.between(h)[0])
+        h = h[:, None]  # one head
+        return self.head(F.scaled_dot_product_attention(h, h, h, is_causal=self.causal)[:, 0])
 
 
 def test_targets_are_the_next_words():
@@ -304,3 +384,40 @@ def test_targets_are_the_next_words():
     assert found(same, words) == ["targets_not_shifted"]
     assert found(same, words.roll(-1, 1)) == []
     assert found(shifted, words) == []
+
+
+def of_each_word(z, t):
+    return CE(z.flatten(0, 1), t.flatten())
+
+
+@pytest.mark.parametrize(
+    ("model", "same", "later"),
+    [
+        (Language(), "targets_not_shifted", None),
+        (Language(nn.GRU(4, 4, batch_first=True)), "targets_not_shifted", None),
+        (Language(causal=False), None, "future_seen"),  # as of an autoencoder
+        (Language(nn.GRU(4, 2, batch_first=True, bidirectional=True)), None, "future_seen"),
+        (Language(Attention()), None, "future_seen"),
+    ],
+)
+def test_a_model_that_reads_what_it_is_to_tell(model, same, later):
+    text = torch.randint(9, (8, 7), generator=torch.Generator().manual_seed(0))
+    words, following = text[:, :-1], text[:, 1:]
+    found = [one.rule for one in mlr.check(model, of_each_word, (words, words))]
+    assert found == ([same] if same else [])
+    found = [one.rule for one in mlr.check(model, of_each_word, (words, following))]
+    assert found == ([later] if later else [])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "edge", "found"),
+    [
+        (["layer>clamp", "clamp>bce"], 0.6, True),
+        (["mul>clamp", "clamp>bce"], 0.6, True),
+        (["mul>clamp", "clamp>bce"], 0.4, False),
+        (["sigmoid>clamp", "clamp>bce"], 0.6, False),
+    ],
+)
+def test_outputs_at_the_bounds_of_a_clamp(pairs, edge, found):
+    look = Look(known=True, pairs=pairs, output_edge=edge)
+    assert (clamped_output(WatchedProgram(Evidence(looks=[look]))) is not None) == found

@@ -83,6 +83,9 @@ MISMATCHES = frozenset(list(FAULTS)[: list(FAULTS).index("shapes_broadcast") + 1
 
 RULES: dict[str, tuple[str, ...]] = {
     "clamped_output": ("clipped_dead",),
+    "graph_cut": ("parts_unused",),
+    "frozen": ("parts_unused",),
+    "order_lost": ("parts_unused",),
     "rate_too_high": ("lr_too_high",),
     "rate_too_low": ("lr_too_low",),
     "loss_too_small": ("lr_too_low",),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import torch
@@ -93,6 +94,8 @@ class GraphSeen:
         cosines: True if the outputs are products of normalised vectors, or a multiple of them.
         looked_up: numbers that embeddings were given.
         causal: True if an attention sees no later word.
+        ahead: True if an attention sees later words.
+        spread: shape of the widest difference between outputs and a constant that is broadcast.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
 
@@ -116,6 +119,8 @@ class GraphSeen:
     freed: bool = False
     looked_up: list[Tensor] = field(default_factory=list)
     causal: bool = False
+    ahead: bool = False
+    spread: list[int] = field(default_factory=list)
 
 
 def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
@@ -203,7 +208,13 @@ def _note(node: Any, found: GraphSeen) -> None:
     if kind.startswith("Embedding"):
         found.looked_up += [one for one in [saved(node, "indices")] if one is not None]
     elif "attention" in name or name == "masked_fill":
-        found.causal = found.causal or _is_causal(node)
+        causal = _is_causal(node)
+        found.causal = found.causal or causal
+        found.ahead = found.ahead or ("attention" in name and not causal and not _is_masked(node))
+    elif name == "softmax":
+        result = saved(node, "result")
+        if result is not None and result.dim() > 2 and result.shape[-1] == result.shape[-2] > 1:
+            found.ahead = found.ahead or bool(result.detach()[..., 0, 1:].any())
     if name == "relu":
         found.hidden += [result for result in [saved(node, "result")] if result is not None]
     elif name == "layer" and node.next_functions:
@@ -227,6 +238,10 @@ def _is_causal(node: Any) -> bool:
     else:  # an attention's says what is seen, that of a fill what is not
         later = one if hasattr(node, "_saved_mask") else ~one
     return bool(later[0, 1:].all()) and not bool(later[-1].any())
+
+
+def _is_masked(node: Any) -> bool:
+    return saved(node, "attn_mask", "attn_bias", "mask") is not None
 
 
 def _freed(nodes: Iterable[Any]) -> bool:
@@ -276,6 +291,8 @@ def _pairs(
         name = operation(type(node).__name__)
         if name in SHAPES:
             continue
+        if name in ("sub", "rsub"):
+            found.spread = max(found.spread, _broadcast(node), key=prod)
         for later in _later(node, here, readers):
             pair = f"{name}>{operation(type(later).__name__)}"
             if pair not in found.pairs:
@@ -299,6 +316,17 @@ def _pairs(
                 found.weighted = True
 
 
+def _broadcast(node: Any) -> list[int]:
+    """Return the shape of a difference from a constant that is wider than what it is of, or []."""
+    given = [(former, place) for former, place in node.next_functions if former is not None]
+    if len(given) != 1:
+        return []
+    (former, place), (result,) = given[0], node._input_metadata
+    read = former._input_metadata
+    wider = len(read) > place and prod(result.shape) > prod(read[place].shape)
+    return list(result.shape) if wider else []
+
+
 def _is_cosine(node: Any) -> bool:
     """Tell if a layer, or a fixed multiple of its outputs, multiplies normalised vectors alone."""
     read = _read(node)
@@ -314,7 +342,7 @@ def _read(node: Any) -> list[Any]:
 
 def _is_normalised(node: Any) -> bool:
     """Tell if a tensor is a quotient by a norm."""
-    node = _beyond(node, SHAPES)
+    node = _beyond(node, SHAPES | {"mul"})
     if node is None or operation(type(node).__name__) != "div" or len(node.next_functions) < 2:
         return False
     norm = _beyond(node.next_functions[1][0], SHAPES | {"clamp", "add"})

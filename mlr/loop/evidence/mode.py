@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -24,17 +24,35 @@ def _reads(part: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def untracked(model: nn.Module) -> int:
-    """Count the batch normalisations with a momentum of 0 that keep the statistics 0 and 1."""
-    return sum(
-        part.momentum == 0
-        and not bool(part.running_mean.any())
-        and bool((part.running_var == 1).all())
+def unlearned_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Return the trained batch normalisations whose running statistics are 0 and 1 still."""
+    return [
+        part
         for part in model.modules()
         if isinstance(part, _BatchNorm)
         and part.running_mean is not None
         and part.running_var is not None
-    )
+        and not bool(part.running_mean.any())
+        and bool((part.running_var == 1).all())
+    ]
+
+
+def untracked(model: nn.Module) -> int:
+    """Count the batch normalisations with a momentum of 0 that keep the statistics 0 and 1."""
+    return sum(part.momentum == 0 for part in unlearned_norms(model))
+
+
+def share_of_the_start(norms: Iterable[_BatchNorm]) -> float:
+    """Return the largest share that statistics of the start have of running ones; NaN without any.
+
+    Running statistics forget by (1 − momentum) a batch; with momentum=None they are plain means.
+    """
+    shares = [
+        (1 - part.momentum) ** int(part.num_batches_tracked)
+        for part in norms
+        if _reads(part) and part.momentum is not None and part.num_batches_tracked is not None
+    ]
+    return max(shares, default=float("nan"))
 
 
 def _live(part: nn.Module) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mlr.loop.evidence import graph, recomputed, values
-from mlr.loop.evidence.mode import Modes, untracked
+from mlr.loop.evidence.mode import Modes, share_of_the_start, unlearned_norms, untracked
 from mlr.loop.evidence.order import Order
 from mlr.loop.evidence.steps_first import StepsFirst
 from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
@@ -60,6 +60,10 @@ class Observer:
         self._parameters = ProgramParameters(model, optimizers)
         self._listen = listen
         self._modes = Modes(model, listen and not is_compiled(model))
+        self._norms = unlearned_norms(model)
+        recurrent = [part for part in model.modules() if isinstance(part, nn.RNNBase)]
+        self._one_way = len(recurrent) == 1 and not recurrent[0].bidirectional
+        self._both_ways = any(part.bidirectional for part in recurrent)
         self._steps_first = StepsFirst(model, listen and not is_compiled(model))
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
@@ -162,6 +166,7 @@ class Observer:
         mine = {id(own) for own in self._parameters.named.values()}
         found: dict[str, Any] = {
             **{"known": seen.whole, "attached": seen.attached, "reaches": seen.reaches},
+            "foreseen": values.foreseen(seen, targets, self._both_ways),
             "trains": any(id(leaf) in mine for leaf in seen.leaves),
             "freed": seen.freed,
             "returned": not seen.direct,  # else to be noted
@@ -171,7 +176,8 @@ class Observer:
             **values.of_inputs(None if spared else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
-            **{"cosines": seen.cosines, "copied": values.copied(seen, targets)},
+            "spread": seen.spread,
+            **{"cosines": seen.cosines, "copied": values.copied(seen, targets, self._one_way)},
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach()) * times
@@ -242,6 +248,7 @@ class Observer:
             "tested": self._modes.tested,
             **{"dropout": self._modes.dropout, "norm": self._modes.norm},
             "untracked": untracked(self._model),
+            "start_statistics": share_of_the_start(self._norms),
             "optimizers": len(self._optimizers),
             **{"train_calls": self._modes.trained, "eval_after_train": self._modes.after},
             "optimizer": type(first).__name__ if first is not None else "",

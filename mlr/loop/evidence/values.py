@@ -114,9 +114,34 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def copied(graph: GraphSeen, targets: Tensor) -> bool:
-    """Tell if the targets are the very words that a model reads which sees no later ones."""
-    if not graph.causal or targets.is_floating_point():
+def foreseen(graph: GraphSeen, targets: Tensor, both_ways: bool) -> bool:
+    """Tell if targets (B, T) are the words that a model reads one place later, and sees there.
+
+    Args:
+        graph: of the loss.
+        targets: class numbers.
+        both_ways: True for a model with a recurrent layer that reads from the end.
+    """
+    if not (both_ways or (graph.ahead and not graph.causal)) or targets.is_floating_point():
+        return False
+    for one in graph.looked_up:
+        if one.dim() == 2 and one.numel() == targets.numel() and one.shape[1] > 2:
+            wanted = targets.reshape(one.shape)
+            if torch.equal(one[:, 1:], wanted[:, :-1]) and bool((one[:, 1:] != one[:, :-1]).any()):
+                return True
+    return False
+
+
+@torch.no_grad()
+def copied(graph: GraphSeen, targets: Tensor, one_way: bool) -> bool:
+    """Tell if the targets are the very words that a model reads which sees no later ones.
+
+    Args:
+        graph: of the loss.
+        targets: class numbers.
+        one_way: True for a model with one recurrent layer, which reads from the start.
+    """
+    if not (graph.causal or (one_way and not graph.ahead)) or targets.is_floating_point():
         return False
     # places have the same numbers in each row
     words = [

@@ -164,10 +164,10 @@ def test_targets_that_are_the_words_that_are_read(attended, targets, found):
     h = embed(WORDS) + place(torch.arange(6).expand(3, 6))
     z = head(attended(h))
     seen = graph.seen(z, z.square().mean())
-    assert values.copied(seen, targets) == found
+    assert values.copied(seen, targets, False) == found
     # a decoder that reads other words than the encoder
     both = z + head(embed(WORDS.roll(1, 1)))
-    assert not values.copied(graph.seen(both, both.square().mean()), targets)
+    assert not values.copied(graph.seen(both, both.square().mean()), targets, False)
 
 
 def test_the_median_of_many_numbers_is_told_by_some():
