@@ -85,7 +85,19 @@ def term_outweighs(program: WatchedProgram) -> Finding | None:
     if not several or program.forms or seen.updates < FEW or not seen.target_variance > 0:
         return None
     start, end = program.first.output_std, program.last.output_std
-    if not end < SHRUNK * start or not program.last.updates >= FEW:
+    if not program.last.updates >= FEW:
+        return None
+    cost, since = program.last.fed_cost, program.late_loss / program.last.loss
+    if cost >= HARDLY_BETTER * seen.target_variance and since >= HARDLY_BETTER:
+        return Finding(
+            f"The outputs are no better than a constant by {fed}, and the loss has a further term "
+            "next to it, which outweighs it.",
+            f"{fed} {cost:.3g} after {program.last.updates:,} updates, of the best constant "
+            f"{seen.target_variance:.3g}; loss {program.course_of_loss}",
+            "loss = task + 1e-4 * term   # and take both as sums or as means of an example",
+            certain=False,
+        )
+    if not end < SHRUNK * start:
         return None
     return Finding(
         f"The outputs have become the same for all examples, and the loss has a further term next "

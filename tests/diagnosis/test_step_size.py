@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import pytest
 
 from mlr.diagnosis.findings import sentence
-from mlr.diagnosis.program import WatchedProgram
+from mlr.diagnosis.program import ProgramCourse, WatchedProgram
 from mlr.diagnosis.step_size import decay_too_strong, rate_too_high, term_outweighs
 from mlr.records.evidence import Evidence, Look
 
@@ -60,20 +62,39 @@ def test_a_decay_that_has_not_is_none(change):
     assert decay_too_strong(decayed(**change)) is None
 
 
-def several_terms(spread=5e-5, pairs=("layer>mse", "mse>mul", "mul>add"), forms=(), updates=480):
+def several_terms(
+    spread=5e-5,
+    pairs=("layer>mse", "mse>mul", "mul>add"),
+    forms=(),
+    updates=480,
+    cost=nan,
+    late=1.5,
+):
     looks = [
         Look(
             **{"known": True, "loss": loss, "updates": at, "output_std": std, "fed": "mse"},
-            **{"pairs": list(pairs), "forms": list(forms)},
+            **{"pairs": list(pairs), "forms": list(forms), "fed_cost": cost},
         )
         for loss, at, std in ((23.8, 0, 0.24), (1.5, min(128, updates), spread))
     ]
-    return WatchedProgram(Evidence(updates=updates, target_variance=1.0, looks=looks))
+    course = ProgramCourse(losses=[23.8, late, late, late])
+    return WatchedProgram(Evidence(updates=updates, target_variance=1.0, looks=looks), course)
 
 
 def test_a_term_that_outweighs_the_one_of_the_task_is_found():
     found = term_outweighs(several_terms())
     assert "further term next to mse" in str(sentence([found]))
+
+
+@pytest.mark.parametrize(
+    ("cost", "late", "found"),
+    [(0.95, 1.5, True), (0.85, 1.5, False), (0.95, 1.2, False), (nan, 1.5, False)],
+)
+def test_a_term_that_leaves_the_task_unlearned_is_found(cost, late, found):
+    told = term_outweighs(several_terms(spread=0.1, cost=cost, late=late))
+    assert (told is not None) == found
+    if told:
+        assert "mse 0.95 after" in told.evidence and "constant 1;" in told.evidence
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,8 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
     elif wanted.numel() and wanted.is_floating_point():
         least, most = wanted.aminmax()
         found |= {"wanted_low": float(least), "wanted_high": float(most)}
+        if name == "mse" and wanted.shape == given.shape:
+            found["fed_cost"] = float((given - wanted).square().mean())
     return found
 
 
