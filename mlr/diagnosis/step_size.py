@@ -88,12 +88,13 @@ def term_outweighs(program: WatchedProgram) -> Finding | None:
     if not program.last.updates >= FEW:
         return None
     cost, since = program.last.fed_cost, program.late_loss / program.last.loss
-    if cost >= HARDLY_BETTER * seen.target_variance and since >= HARDLY_BETTER:
+    least = seen.target_entropy if fed == "bce_logits" else seen.target_variance
+    if cost >= HARDLY_BETTER * least and since >= HARDLY_BETTER:
         return Finding(
             f"The outputs are no better than a constant by {fed}, and the loss has a further term "
             "next to it, which outweighs it.",
             f"{fed} {cost:.3g} after {program.last.updates:,} updates, of the best constant "
-            f"{seen.target_variance:.3g}; loss {program.course_of_loss}",
+            f"{least:.3g}; loss {program.course_of_loss}",
             "loss = task + 1e-4 * term   # and take both as sums or as means of an example",
             certain=False,
         )

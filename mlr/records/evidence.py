@@ -95,7 +95,7 @@ class Look(_Entry):
     fed_high: float = nan
     fed_count: int = 0
     fed_edge: float = nan  # share equal to the lowest or the highest
-    fed_cost: float = nan  # mean square of the differences
+    fed_cost: float = nan  # its mean
     fed_log_sum: float = nan  # largest |log Σ exp| of a row
     wanted_low: float = nan
     wanted_high: float = nan

@@ -7,6 +7,7 @@ from math import isfinite, nan
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mlr.loop.evidence.graph import GraphSeen
@@ -19,6 +20,8 @@ FEW = 4096
 OFTEN = 1 << 18
 """Targets that are counted at once."""
 MOST_CLASSES = 1000
+COSTS = {"mse": F.mse_loss, "bce_logits": F.binary_cross_entropy_with_logits}
+"""Losses by the name of their operation, whose mean is computed again without any other term."""
 SAMPLED = 1 << 14
 """Numbers among the targets from which their median is told."""
 
@@ -110,8 +113,8 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
     elif wanted.numel() and wanted.is_floating_point():
         least, most = wanted.aminmax()
         found |= {"wanted_low": float(least), "wanted_high": float(most)}
-        if name == "mse" and wanted.shape == given.shape:
-            found["fed_cost"] = float((given - wanted).square().mean())
+        if name in COSTS and wanted.shape == given.shape:
+            found["fed_cost"] = float(COSTS[name](given, wanted.double()))
     return found
 
 

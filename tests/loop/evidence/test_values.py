@@ -63,6 +63,11 @@ def test_what_the_loss_was_given():
     given = values.of_fed(graph.seen(z, F.binary_cross_entropy_with_logits(z, signs)))
     assert (given["wanted_low"], given["wanted_high"]) == (-1, 1)
     assert given["fed_high"] == pytest.approx(float(z.max().detach()))
+    # softplus(z) − t z and (z − t)², without what is added
+    cost = (1 + z.exp()).log() - signs * z
+    assert given["fed_cost"] == pytest.approx(float(cost.mean().detach()))
+    square = values.of_fed(graph.seen(z, F.mse_loss(z, signs) + z.square().sum()))
+    assert square["fed_cost"] == pytest.approx(float(((z - signs) ** 2).mean().detach()))
     ends = values.of_fed(graph.seen(z, F.binary_cross_entropy((9 * z).clamp(0, 1), signs.abs())))
     assert ends["fed_edge"] == pytest.approx(float(((9 * z <= 0) | (9 * z >= 1)).float().mean()))
     logs = values.of_fed(graph.seen(z, ctc(z)))
