@@ -24,7 +24,9 @@ FAULTS: dict[str, str] = {
     "classes_as_numbers": "Class numbers are regressed on as if they were quantities.",
     "labels_out_of_range": "The labels are not the numbers that the loss expects.",
     "labels_inverted": "The labels mean the opposite of what the loss takes them for.",
+    "precision_inverted": "The variance multiplies the error that it should divide.",
     "targets_out_of_range": "The targets of a cross-entropy lie outside [0, 1].",
+    "class_ignored": "The loss ignores a number that is a class to learn.",
     "shapes_broadcast": "Outputs and targets of different shapes are broadcast to a matrix.",
     # the loop
     "zero_grad_missing": "Gradients of all former batches are summed up.",
@@ -61,6 +63,7 @@ FAULTS: dict[str, str] = {
     "saturated": "Units are saturated, so that their gradient vanishes.",
     "no_activation": "No activation stands between the layers: the model is linear.",
     "statistics_not_tracked": "The running statistics of batch norm are not those of the data.",
+    "attention_over_wrong_axis": "The softmax of an attention runs over another axis than places.",
     "order_lost": "The network cannot see the order of the words that the task depends on.",
     "dropout_too_strong": "Dropout removes nearly all units.",
     # the data
