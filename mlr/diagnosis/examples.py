@@ -80,6 +80,24 @@ def class_missing(program: WatchedProgram) -> Finding | None:
     )
 
 
+def class_ignored(program: WatchedProgram) -> Finding | None:
+    """Find a class that the loss leaves out though many examples have it."""
+    ignored, shares = program.first.ignored, program.shares
+    if not 0 <= ignored < len(shares) or not shares[ignored] >= FEW:
+        return None
+    if len(program.first.target_shape) > 1:
+        return None  # the background of a segmentation
+    return Finding(
+        "The loss leaves out class {ignored:d}, which {share:%} of the targets have: nothing is "
+        "learned of it.",
+        f"ignore_index={ignored} in the loss; targets by class "
+        f"{', '.join(map(str, program.evidence.class_counts[:12]))}",
+        "nn.CrossEntropyLoss()   # without ignore_index, which is for targets that are no class",
+        {"ignored": ignored, "share": float(shares[ignored])},
+        certain=False,
+    )
+
+
 def _last_missing(program: WatchedProgram) -> list[int]:
     """Return the last classes, if they alone have no examples in data that were made even.
 

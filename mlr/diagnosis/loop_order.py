@@ -103,7 +103,7 @@ def wrong_loss(program: WatchedProgram) -> Finding | None:
             "loss = loss + …   # in the loop over the places",
             certain=False,
         )
-    if not apart:
+    if not apart or program.always(lambda look: look.aside):
         return None
     return Finding(
         "The loss is not computed from the outputs that probe.watch was given.",

@@ -61,13 +61,17 @@ def softmax_over_one_unit(program: WatchedProgram) -> Finding | None:
 def softmax_over_batch(program: WatchedProgram) -> Finding | None:
     """Find a softmax that runs over the examples of the batch."""
     batch = program.first.output_shape[:1]
+    if program.first.target_shape == program.first.output_shape[1:2] != batch:
+        return None  # outputs (K, B) of targets (B,)
     over = [
         axis
         for axis in _axes(program)
         if axis[0] == 0 and [axis[2]] == batch and (axis[1] > 1 or _one_a_target(program))
     ]
-    if not over or (over[0][1] > 1 and batch == [1]):
+    if batch == [1]:
         return None
+    if not over:
+        return _hidden_over_batch(program)
     sums = f"; rows of the outputs sum to {_span(program, 'row_low', 'row_high')}"
     known = program.first.row_low == program.first.row_low
     return Finding(
@@ -75,6 +79,20 @@ def softmax_over_batch(program: WatchedProgram) -> Finding | None:
         "an example depends on its neighbours, and its own classes do not sum to 1.",
         f"softmax over axis 0 of size {over[0][2]}, the batch{sums if known else ''}",
         "torch.softmax(outputs, dim=1)   # or log_softmax(…, dim=1); none before cross_entropy",
+    )
+
+
+def _hidden_over_batch(program: WatchedProgram) -> Finding | None:
+    """Find the softmax of an attention that runs over the examples."""
+    batch = program.first.output_shape[:1]
+    if not (batch == program.first.target_shape[:1] and batch[0] in program.first.along_first):
+        return None
+    return Finding(
+        "A softmax within the model, as an attention's, runs over the examples of the batch: the "
+        "output of an example depends on its neighbours.",
+        f"softmax over axis 0 of size {batch[0]}, the batch",
+        "scores.softmax(dim=-1)   # over what an example attends to",
+        certain=False,
     )
 
 

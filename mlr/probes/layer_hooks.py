@@ -22,6 +22,8 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from mlr.probes.base import square_lengths
 
+TOTALS = frozenset({"total", "logits", "logit_grad"})
+"""What `grad_norm/` and `nonfinite/` name next to the layers."""
 SLOPES: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.ReLU: lambda h: torch.gt(h, 0, out=torch.empty_like(h)),
     nn.Tanh: lambda h: 1 - h.square(),
@@ -226,8 +228,12 @@ def square_norms(calls: Iterable[DenseCall]) -> dict[str, Tensor]:
 
 
 def tag_name(path: str) -> str:
-    """Convert a module's path for tags: `encoder.dense` → `encoder/dense`."""
-    return path.replace(".", "/") or "parameters"
+    """Convert a module's path for tags: `encoder.dense` → `encoder/dense`.
+
+    A layer that has the name of a total gets one that no path can have: `logits` → `logits.layer`.
+    """
+    name = path.replace(".", "/") or "parameters"
+    return f"{name}.layer" if name in TOTALS else name
 
 
 def _joined(values: Sequence[Tensor]) -> Tensor:

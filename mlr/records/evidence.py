@@ -81,10 +81,13 @@ class Look(_Entry):
     known: bool = False  # whether a loss was given, and its graph read
     attached: bool = True  # the loss has a graph, …
     reaches: bool = True  # … which comes through the outputs, …
+    aside: bool = False  # … or does not, but from what they are computed from, …
     trains: bool = True  # … and to a parameter of the model
     pairs: list[str] = field(default_factory=list)  # `softmax>log_softmax`, see loop.evidence.graph
     axes: list[str] = field(default_factory=list)  # `axis/axes/size` of each softmax
     spread: list[int] = field(default_factory=list)  # shape of a difference that is broadcast
+    ignored: int = -1  # class that the loss of a model without embeddings leaves out
+    along_first: list[int] = field(default_factory=list)  # softmaxes over the first axis, by size
     weighted: bool = False
     forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`, or a factor for the mean
     freed: bool = False  # the backward pass was over

@@ -15,6 +15,8 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
+from mlr.probes.layer_hooks import tag_name
+
 
 def distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     """Find the position of each distinct item, and for each item the number of its value."""
@@ -109,7 +111,7 @@ class Layout:
         layers = {}
         for layer, members in groupby(self.columns, key=lambda name: name.rpartition(".")[0]):
             own = [self.columns[name] for name in members]
-            layers[layer.replace(".", "/") or "parameters"] = slice(own[0].start, own[-1].stop)
+            layers[tag_name(layer)] = slice(own[0].start, own[-1].stop)
         return layers
 
     def stack(self, parameters: Sequence[Mapping[str, Tensor]]) -> Tensor:

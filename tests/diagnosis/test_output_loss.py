@@ -52,6 +52,17 @@ class Cosines(nn.Module):
         return F.linear(F.normalize(h), F.normalize(self.weight)) * self.scale
 
 
+class Gate(nn.Module):
+    """Shares of the inputs by a softmax."""
+
+    def __init__(self, axis):
+        super().__init__()
+        self.scores, self.axis = nn.Linear(4, 4), axis
+
+    def forward(self, x):
+        return self.scores(x).softmax(self.axis) * x
+
+
 class Text(nn.Module):
     """Outputs without a tensor."""
 
@@ -208,6 +219,8 @@ SPELLED = 1 + (torch.arange(B) % 2)[:, None]
         ("bounded_logits", nn.Sequential(network(6), Cosines(1.0, before=True)), CE, CLASSES),
         ("probabilities_expected", network(3), dice, SEVERAL),
         ("probabilities_expected", network(3), jaccard, SEVERAL),
+        ("softmax_over_batch", nn.Sequential(Gate(0), network(3)), CE, CLASSES),
+        ("class_ignored", network(3), lambda z, t: CE(z, t, ignore_index=1), CLASSES),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using a target size")
@@ -268,6 +281,9 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (nn.Sequential(network(6), Cosines(16.0, before=True)), CE, CLASSES),
         (network(3, SIGMOID), dice, SEVERAL),
         (network(3, SIGMOID), jaccard, SEVERAL),
+        (nn.Sequential(Gate(1), network(3)), CE, CLASSES),
+        (network(3), lambda z, t: CE(z, t, ignore_index=3), CLASSES),
+        (network(12, PIXELS), lambda z, t: CE(z, t, ignore_index=0), OF_PIXELS),  # the background
     ],
 )
 def test_a_look_alike_has_none(model, loss, targets):

@@ -483,3 +483,26 @@ def test_sparse_gradients_and_layers_of_another_batch(tmp_path):
 def test_without_an_optimizer_it_is_refused(tmp_path):
     with pytest.raises(InputError, match="at least one optimizer"):
         GradientProbe(torch.nn.Linear(2, 1), [], tmp_path / "mine")
+
+
+@pytest.mark.filterwarnings("error")
+def test_layers_that_have_the_names_of_totals(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.add_module("total", nn.Linear(4, 6))
+    model.add_module("logits", nn.Linear(6, 3))
+    x, t = torch.randn(20, 4), torch.arange(20) % 3
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for _ in range(3):
+            loss = F.cross_entropy(z := model(x), t)
+            probe.watch(z, t, loss)
+            optimizer.zero_grad()
+            loss.backward()
+            last = {name: part.weight.grad.norm() for name, part in model.named_children()}
+            own = {name: part.bias.grad.norm() for name, part in model.named_children()}
+            optimizer.step()
+    row = table(tmp_path / "run")[-1]
+    for name in ("total", "logits"):
+        expected = math.hypot(float(last[name]), float(own[name]))
+        assert float(row[f"grad_norm/{name}.layer"]) == pytest.approx(expected, rel=1e-5)

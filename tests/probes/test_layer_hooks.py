@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from mlr.probes.layer_hooks import SLOPES, LayerHooks, sample_square_norms, square_norms
+from mlr.probes.layer_hooks import SLOPES, LayerHooks, sample_square_norms, square_norms, tag_name
 
 TOLERANCES = [(torch.float32, 1e-6), (torch.float64, 1e-12)]
 
@@ -314,3 +314,17 @@ def test_copies_and_pickles_of_a_tapped_module_are_heard_by_nobody():
             one(drawn(2, 5))
     assert [len(use.inputs) for use in hooks.calls] == [6, 6, 6]
     assert [len(one.outputs) for one in hooks.activated] == [6, 6]
+
+
+@pytest.mark.parametrize(
+    ("path", "tag"),
+    [
+        ("encoder.dense", "encoder/dense"),
+        ("", "parameters"),
+        ("logits", "logits.layer"),  # next to that of the batch's logits
+        ("total", "total.layer"),
+        ("head.logits", "head/logits"),
+    ],
+)
+def test_tags_of_layers(path, tag):
+    assert tag_name(path) == tag

@@ -74,6 +74,7 @@ PROGRAM_RULES: Mapping[str, Rule] = {
         *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
         *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
         *(output.log_of_softmax, examples.inputs_scrambled, examples.sorted_data),
+        examples.class_ignored,
         *(examples.class_missing, loop.train_in_evaluation, loop.statistics_not_tracked),
         *(loop.zero_gradient_function, data.lost_at_once, not_finite),
         *(step.gradients_clipped_away, step.loss_too_small, step.decay_too_strong),

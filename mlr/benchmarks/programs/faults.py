@@ -86,6 +86,7 @@ MISMATCHES = frozenset(list(FAULTS)[: list(FAULTS).index("shapes_broadcast") + 1
 
 RULES: dict[str, tuple[str, ...]] = {
     "clamped_output": ("clipped_dead",),
+    "attention_over_wrong_axis": ("softmax_over_batch",),
     "graph_cut": ("parts_unused",),
     "frozen": ("parts_unused",),
     "order_lost": ("parts_unused",),

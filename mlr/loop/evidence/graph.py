@@ -77,6 +77,7 @@ class GraphSeen:
         attached: True if the loss has a graph.
         whole: False for a graph that is too large to read.
         reaches: True if it comes through the outputs.
+        aside: True if it does not, and they are computed from the same without parameters.
         direct: True if it does so through the very tensor, and not through another view of it.
         pairs: `before>after` of operations that follow each other from the last layer to the loss,
             but for those that change only the shape.
@@ -92,8 +93,10 @@ class GraphSeen:
         flat: functions in it whose gradient is 0 everywhere.
         freed: True if its backward pass is over.
         cosines: True if the outputs are products of normalised vectors, or a multiple of them.
+        ignored: class that the loss leaves out; −1 for none.
         looked_up: numbers that embeddings were given.
         causal: True if an attention sees no later word.
+        along_first: sizes of the first axis of what softmaxes share out along it.
         ahead: True if an attention sees later words.
         spread: shape of the widest difference between outputs and a constant that is broadcast.
         linear: True if there are only layers below the outputs, and what adds to them.
@@ -102,6 +105,7 @@ class GraphSeen:
     attached: bool
     whole: bool = True
     reaches: bool = False
+    aside: bool = False
     direct: bool = False
     pairs: list[str] = field(default_factory=list)
     axes: list[tuple[int, int, int]] = field(default_factory=list)
@@ -117,9 +121,11 @@ class GraphSeen:
     bounded: list[tuple[str, Tensor]] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
     freed: bool = False
+    ignored: int = -1
     looked_up: list[Tensor] = field(default_factory=list)
     causal: bool = False
     ahead: bool = False
+    along_first: list[int] = field(default_factory=list)
     spread: list[int] = field(default_factory=list)
 
 
@@ -143,6 +149,8 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
     while top is not None and top not in nodes and operation(type(top).__name__) in SHAPES:
         top = _first(top)  # a view that the loss does not use, of what it does use
     found.reaches = top is not None and top in nodes
+    if outputs.grad_fn is not None and not found.reaches:
+        found.aside = _is_aside(outputs.grad_fn, nodes)
     if top is not None and found.reaches:
         path = _above(top, readers)
         below = list(_below(top))
@@ -167,6 +175,21 @@ def listen(outputs: Tensor, loss: Tensor | None, hook: Callable[[Tensor], None])
         )
     else:
         outputs.register_hook(hook)
+
+
+def _is_aside(top: Any, nodes: Container[Any]) -> bool:
+    """Tell if nodes outside of a graph read nodes of it alone, and no leaves of their own."""
+    left, own, meets = [top], {top}, False
+    while left and len(own) <= MOST_BELOW:
+        for former in _read(left.pop()):
+            if former in nodes:
+                meets = meets or type(former).__name__ != "AccumulateGrad"
+            elif type(former).__name__ == "AccumulateGrad":
+                return False
+            elif former not in own:
+                own.add(former)
+                left.append(former)
+    return meets and not left
 
 
 def _body(top: Any, above: Container[Any], found: GraphSeen) -> None:
@@ -213,6 +236,8 @@ def _note(node: Any, found: GraphSeen) -> None:
         found.ahead = found.ahead or ("attention" in name and not causal and not _is_masked(node))
     elif name == "softmax":
         result = saved(node, "result")
+        if result is not None and result.dim() > 1 and node._saved_dim == 0:
+            found.along_first.append(len(result))
         if result is not None and result.dim() > 2 and result.shape[-1] == result.shape[-2] > 1:
             found.ahead = found.ahead or bool(result.detach()[..., 0, 1:].any())
     if name == "relu":
@@ -312,6 +337,8 @@ def _pairs(
             given, wanted = saved(node, "self", "log_probs"), saved(node, "target", "targets")
             if given is not None and wanted is not None:
                 found.fed.append((name, given.detach(), wanted.detach()))
+            left_out = getattr(node, "_saved_ignore_index", -1)  # −100 as 2⁶⁴ − 100
+            found.ignored = max(found.ignored, left_out if left_out < 1 << 63 else -1)
             if any(saved(node, which) is not None for which in ("weight", "pos_weight")):
                 found.weighted = True
 

@@ -166,6 +166,7 @@ class Observer:
         mine = {id(own) for own in self._parameters.named.values()}
         found: dict[str, Any] = {
             **{"known": seen.whole, "attached": seen.attached, "reaches": seen.reaches},
+            "aside": seen.aside,
             "foreseen": values.foreseen(seen, targets, self._both_ways),
             "trains": any(id(leaf) in mine for leaf in seen.leaves),
             "freed": seen.freed,
@@ -176,7 +177,8 @@ class Observer:
             **values.of_inputs(None if spared else seen.inputs),
             **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
-            "spread": seen.spread,
+            **{"spread": seen.spread, "along_first": seen.along_first},
+            "ignored": -1 if seen.looked_up else seen.ignored,
             **{"cosines": seen.cosines, "copied": values.copied(seen, targets, self._one_way)},
         }
         if loss.numel() == 1:

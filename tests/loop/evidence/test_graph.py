@@ -140,3 +140,24 @@ def test_a_graph_is_freed_by_its_backward_pass():
     assert not graph.seen(z, loss).freed
     loss.backward()
     assert graph.seen(z, loss).freed
+
+
+@pytest.mark.parametrize(
+    ("outputs", "aside"),
+    [
+        (lambda h, own: F.cosine_similarity(h, h.roll(1, 0)), True),
+        (lambda h, own: own(h), False),  # of a layer of its own
+        (lambda h, own: own(torch.ones(6, 4)), False),
+    ],
+)
+def test_outputs_that_are_computed_next_to_the_loss(outputs, aside):
+    h, own = nn.Linear(3, 4)(torch.randn(6, 3)).tanh(), nn.Linear(4, 2)
+    seen = graph.seen(outputs(h, own), F.cosine_embedding_loss(h, h.roll(1, 0), torch.ones(6)))
+    assert (seen.reaches, seen.aside) == (False, aside)
+
+
+@pytest.mark.parametrize(("ignored", "found"), [(1, 1), (-100, -1), (3, 3)])
+def test_the_class_that_a_loss_leaves_out(ignored, found):
+    z = nn.Linear(2, 4)(torch.randn(5, 2))
+    loss = F.cross_entropy(z, torch.tensor([0, 1, 2, 0, 1]), ignore_index=ignored)
+    assert graph.seen(z, loss).ignored == found
