@@ -20,11 +20,11 @@ from mlr.loop.model_hooks import is_compiled
 from mlr.probes.layer_hooks import wide
 from mlr.records.evidence import Evidence, Look
 
-FIRST = (0, 1, 2)
-"""Numbers of the batches that are looked at; later ones are eight times as far each."""
+FIRST = (0, 1, 2, 8)
+"""Numbers of the batches that are looked at; later ones are four times as far each."""
 ALIKE, APART = 3, 0.01
 """Batches and relative distance of their losses that show a loss as a multiple of another."""
-SPREAD = 8
+SPREAD = 4
 ALL, RARELY = 32, 8
 """First batches that are counted each, and the stride of those that are counted later."""
 LAST_LAYERS = 3
@@ -157,7 +157,7 @@ class Observer:
     ) -> dict[str, Any]:
         seen = graph.seen(outputs, loss)
         # the inputs of some batches tell all, unless a loss is lost
-        spared = 0 < call <= FIRST[-1] and bool(loss.isfinite().all())
+        spared = 0 < call < FIRST[-1] and bool(loss.isfinite().all())
         self._of_copies(targets, seen.inputs)
         self._parameters.look(seen)
         mine = {id(own) for own in self._parameters.named.values()}

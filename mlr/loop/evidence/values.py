@@ -105,7 +105,7 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
     name, given, wanted = graph.fed[0]
     given, wanted = _part(given), _part(wanted)
     low, high, lost = _bounds(given)
-    if not lost == 0:
+    if lost != 0:
         return {"fed": name}
     found: dict[str, Any] = {
         "fed": name,

@@ -88,13 +88,13 @@ def test_the_folder_tells_what_the_loop_is(tmp_path):
     model = module()
     optimizer = sgd(model)
     with GradientProbe(model, optimizer, tmp_path / "run") as probe:
-        train(model, optimizer, probe, data=batches(20))
+        train(model, optimizer, probe, data=batches(12))
     found = seen(tmp_path / "run")
-    assert [look.call for look in found.looks] == [0, 1, 2, 16]
-    assert (found.calls, found.updates, sum(found.class_counts)) == (20, 20, 20 * 16)
+    assert [look.call for look in found.looks] == [0, 1, 2, 8]
+    assert (found.calls, found.updates, sum(found.class_counts)) == (12, 12, 12 * 16)
     assert found.looks[0].forms[0] == "ce:mean"
     assert "log_softmax>nll" in found.looks[0].pairs
-    assert found.looks[3].updates == 16
+    assert found.looks[3].updates == 8
     assert found.looks[0].rates == [0.1]
     assert 0 < found.looks[0].moved < 1
     assert Evidence.decode(found.encode()).encode() == found.encode()
@@ -169,8 +169,8 @@ def test_gradients_that_are_clipped_in_place(tmp_path, settings):
 
 
 def test_inputs_are_described_of_the_first_batch_and_of_some_later_ones(tmp_path):
-    looks = observed(tmp_path / "run", steps=17).looks
-    first, *_, last = batches(17)
+    looks = observed(tmp_path / "run", steps=9).looks
+    first, *_, last = batches(9)
     assert [look.input_shape for look in looks] == [[16, 5], [], [], [16, 5]]
     for look, (inputs, _) in ((looks[0], first), (looks[3], last)):
         assert look.input_size == pytest.approx(inputs.square().mean().sqrt().item())
@@ -310,8 +310,8 @@ def test_whether_a_gradient_came_to_the_outputs(tmp_path):
 
 
 def test_batches_since_an_update(tmp_path):
-    looks = observed(tmp_path / "run", accumulate=2, steps=17).looks
-    assert [(look.call, look.since) for look in looks] == [(0, 1), (1, 2), (2, 1), (16, 1)]
+    looks = observed(tmp_path / "run", accumulate=2, steps=9).looks
+    assert [(look.call, look.since) for look in looks] == [(0, 1), (1, 2), (2, 1), (8, 1)]
 
 
 @pytest.mark.parametrize(("way", "copies"), [("loader", 2), ("one", 0), ("view", 0)])
