@@ -167,7 +167,7 @@ class Batch:
         """Note the examples that count, if the class number of any is ignored or impossible."""
         last = self.task.outputs - 1
         if not 0 <= ignored <= last:
-            low, high = targets.aminmax()
+            low, high = map(int, targets.aminmax())
             if low >= 0 and high <= last:
                 return
         there = (targets != ignored) & (targets >= 0) & (targets <= last)

@@ -54,8 +54,10 @@ class StackNumbers(NamedTuple):
     """numbers of all probes, NaN where there is none, and 1 for a broken run (P, R, tags + 1)"""
     due: list[bool]
     """whether the family of each number was due (tags)"""
+    drawn: list[int]
+    """updates before each of the H steps with histograms"""
     histograms: dict[str, Tensor]
-    """by tag, the columns of a `Histogram` side by side (P, R, BINS + 4); empty if not due"""
+    """by tag, the columns of a `Histogram` side by side (H, R, BINS + 4); empty if H is 0"""
 
 
 class Measured(NamedTuple):
@@ -109,7 +111,7 @@ class Measurements:
 
     def keep(self, step: ScheduledStep) -> None:
         """Add a step, later than those before."""
-        alike = (step.logits.shape, step.due)
+        alike = (step.logits.shape, step.due - {HISTOGRAMS})
         stack = self.stacks[alike]
         stack.append(step)
         self.moments.append((step.step, step.time))
@@ -137,19 +139,20 @@ class Measurements:
         if broken.any():  # its NaN are values, and elsewhere the batch has no such example
             due = [(part.steps, torch.tensor([part.due] * len(part.steps))) for part in parts]
             present |= broken & _fetched(due)[:, None]
-        having = [part for part in parts if part.histograms]
+        having = [part for part in parts if part.drawn]
         histograms = {}
         for tag in SHOWN if having else ():
-            columns = _fetched([(part.steps, part.histograms[tag]) for part in having])
+            columns = _fetched([(part.drawn, part.histograms[tag]) for part in having])
             histograms[tag] = Histogram(columns[..., :BINS], *np.moveaxis(columns, -1, 0)[BINS:])
         steps, times = map(np.array, zip(*self.moments, strict=True))
-        drawn = np.flatnonzero(np.isin(steps, [step for part in having for step in part.steps]))
+        drawn = np.flatnonzero(np.isin(steps, [step for part in having for step in part.drawn]))
         return Measured(steps, times, numbers, present, drawn, histograms)
 
     def _measured(self, stack: list[ScheduledStep]) -> StackNumbers:
         due, histograms = stack[0].due, {}
-        for tag, field in SHOWN.items() if HISTOGRAMS in due else ():
-            chosen = stacked([getattr(step, field) for step in stack], self.axes)
+        drawn = [step for step in stack if HISTOGRAMS in step.due]
+        for tag, field in SHOWN.items() if drawn else ():
+            chosen = stacked([getattr(step, field) for step in drawn], self.axes)
             if self.axes.index(1) > self.axes.index(2):  # flattened without a copy
                 chosen = chosen.mT
             counts, *columns = histogram(chosen.flatten(-2))
@@ -158,7 +161,8 @@ class Measurements:
             )
         numbers = self.runs_of(numbers_of(self.probes, self.values_of(stack), due))
         asked = [family in due for family, probe in self.probes.items() for _ in probe.tags]
-        return StackNumbers([step.step for step in stack], numbers, asked, histograms)
+        steps, shown = ([step.step for step in some] for some in (stack, drawn))
+        return StackNumbers(steps, numbers, asked, shown, histograms)
 
 
 def numbers_of(probes: Mapping[str, Probe], values: StepValues, due: frozenset[str]) -> Tensor:

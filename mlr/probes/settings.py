@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, make_dataclass
 from functools import cached_property, lru_cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from mlr.core.checks import positive, whole
@@ -91,7 +92,7 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
 
     def following(self, step: int) -> float:
         """Return the first step after `step` on which something may be due; ∞ if there is none."""
-        return min(schedule.following(step) for schedule in self.schedules.values())
+        return min((schedule.following(step) for schedule in self._by_schedule), default=inf)
 
     def due(self, total_steps: int) -> dict[int, frozenset[str]]:
         """Families and histograms due on each of the steps 0 … total_steps − 1, in order.

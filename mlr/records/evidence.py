@@ -21,17 +21,17 @@ class _Entry:
     def encode(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, as plain values."""
         found: dict[str, Any] = {}
-        for one in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, one.name)
-            if value in (one.default, []) or value != value:
+        defaults = _defaults(type(self))  # type: ignore[arg-type]
+        for name, value in vars(self).items():
+            if value in (defaults[name], []) or value != value:
                 continue
             if isinstance(value, _Entry):
                 if inner := value.encode():
-                    found[one.name] = inner
+                    found[name] = inner
             elif isinstance(value, list) and isinstance(value[0], _Entry):
-                found[one.name] = [each.encode() for each in value]
+                found[name] = [each.encode() for each in value]
             else:
-                found[one.name] = value
+                found[name] = value
         return found
 
     @classmethod
@@ -45,6 +45,11 @@ class _Entry:
             raise ValueError("not an object")
         kinds = _kinds(cls)  # type: ignore[arg-type]
         return cls(**{key: _value(kinds[key], own) for key, own in found.items() if key in kinds})
+
+
+@cache
+def _defaults(cls: Any) -> dict[str, Any]:
+    return {one.name: one.default for one in fields(cls)}
 
 
 @cache

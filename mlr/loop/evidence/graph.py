@@ -141,9 +141,7 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
     for node in nodes:
         _note(node, found)
     found.freed = _freed(nodes)
-    # the last found is the first layer's
-    lively = (read for read in reversed(found.read) if bool(read.any()))
-    found.inputs = next(lively, found.read[-1] if found.read else None)
+    found.inputs = _inputs(found.read)
     top = outputs.grad_fn
     found.direct = top is not None and top in nodes
     while top is not None and top not in nodes and operation(type(top).__name__) in SHAPES:
@@ -158,6 +156,13 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         found.cosines = _is_cosine(below[-1] if below else top)
         _body(below[-1] if below else top, {*path, *below}, found)
     return found
+
+
+def _inputs(read: list[Tensor]) -> Tensor | None:
+    """Choose among what layers read: the last found is the first layer's, but for one of zeros."""
+    if len(read) < 2:
+        return next(iter(read), None)
+    return next((one for one in reversed(read) if bool(one.any())), read[-1])
 
 
 def listen(outputs: Tensor, loss: Tensor | None, hook: Callable[[Tensor], None]) -> None:

@@ -17,6 +17,7 @@ from mlr.loop.evidence.order import Order
 from mlr.loop.evidence.steps_first import StepsFirst
 from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
 from mlr.loop.model_hooks import is_compiled
+from mlr.probes.layer_hooks import wide
 from mlr.records.evidence import Evidence, Look
 
 FIRST = (0, 1, 2, 8)
@@ -187,12 +188,25 @@ class Observer:
             found["forms"] = self._named()  # a lost value tells nothing of them
             return found
         if self._forms is None or self._forms:
-            among = None if self._forms is None else self._forms.keys()
-            self._forms = recomputed.forms(outputs, targets, loss.detach() * times, among)
+            self._forms = self._recognised(seen, outputs, targets, loss.detach() * times)
             found["forms"] = self._named()
+            if any(name.endswith("kl") for name in self._forms):
+                axis = recomputed.class_axis(outputs, targets)
+                found["output_log_sum"] = values.log_sum(outputs, axis)
         if not self._forms and (self._multiples is None or self._multiples):
             found["forms"] = self._of_multiples(outputs, targets, loss.detach() * times)
         return found
+
+    def _recognised(
+        self, seen: graph.GraphSeen, outputs: Tensor, targets: Tensor, loss: Tensor
+    ) -> dict[str, str]:
+        """Return the candidates that had the value of the loss on all batches."""
+        if self._forms is not None:
+            return recomputed.forms(outputs, targets, loss, self._forms)
+        found: dict[str, str] = {}
+        if any(name == "nll" for name, *_ in seen.fed):  # so that few candidates are computed
+            found = recomputed.forms(outputs, targets, loss, recomputed.OF_NLL)
+        return found or recomputed.forms(outputs, targets, loss)
 
     def _named(self) -> list[str]:
         return [f"{name}:{how}" for name, how in (self._forms or {}).items()]
@@ -213,7 +227,7 @@ class Observer:
         """Count the looks at the batch of the look before that is made of new tensors."""
         if inputs is None or targets.layout is not torch.strided:
             return
-        place, total = targets.data_ptr(), float(inputs.detach().double().sum())
+        place, total = targets.data_ptr(), wide(inputs.detach()).sum().item()
         first = targets.detach().reshape(-1)[:COMPARED].tolist()
         fresh = self._batch() is not targets and place != self._place and targets._base is None
         self._copies += fresh and (total, first) == self._values

@@ -63,6 +63,14 @@ OF_NUMBERS: Mapping[str, Cost] = {
 """Costs of an output and its target."""
 
 
+def _named(function: str, loss: str) -> str:
+    return f"{function}+{loss}" if function else loss
+
+
+OF_NLL = frozenset(_named(function, loss) for loss in OF_CLASSES for function in FUNCTIONS)
+"""Names of the candidates that a loss with torch's `nll_loss` in its graph is."""
+
+
 @torch.no_grad()
 def forms(
     outputs: Tensor, targets: Tensor, loss: Tensor, among: Collection[str] | None = None
@@ -221,7 +229,3 @@ def _broadcast(outputs: Tensor, targets: Tensor) -> torch.Size:
 
 def _loss(name: str) -> str:
     return name.rpartition("+")[2]
-
-
-def _named(function: str, loss: str) -> str:
-    return f"{function}+{loss}" if function else loss

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from typing import Any
 
 import torch
@@ -34,14 +34,21 @@ def of_outputs(outputs: Tensor, axis: int = -1) -> dict[str, Any]:
     found: dict[str, Any] = {"output_shape": list(outputs.shape), "output_lost": lost}
     if not lost:
         found |= {"output_low": low, "output_high": high}
-        found["output_edge"] = float(((values == low) | (values == high)).float().mean())
+        found["output_edge"] = _edge(values, low, high)
         if values.dim() > 1 and values.shape[axis] > 1:
             least, most = values.sum(axis).aminmax()
             found |= {"row_low": float(least), "row_high": float(most)}
-            found["output_log_sum"] = float(values.logsumexp(axis).abs().max())
         if len(values) > 1:
             found["output_std"] = float(values.flatten(1 if values.dim() > 1 else 0).std(0).max())
     return found
+
+
+@torch.no_grad()
+def log_sum(outputs: Tensor, axis: int = -1) -> float:
+    """Return the largest |log Σ exp| of a row, 0 for logarithms of probabilities; NaN for none."""
+    if outputs.dim() < 2 or outputs.shape[axis] < 2:
+        return nan
+    return float(_part(outputs).double().logsumexp(axis).abs().max())
 
 
 @torch.no_grad()
@@ -82,13 +89,14 @@ def of_inputs(inputs: Tensor | None) -> dict[str, Any]:
     found["input_size"] = float(squares.mean().sqrt())
     if len(columns) > 1:
         std = (spread * (len(columns) / (len(columns) - 1))).sqrt()
-        sizes = squares.sqrt()
         live = std > 0
-        found["input_constant"] = float(1 - live.double().mean())
-        if bool(live.any()):
-            found["input_offset"] = float((mean.abs()[live] / std[live]).max())
-            found["input_largest"] = float(sizes[live].max())
-            found["input_smallest"] = float(sizes[live].min())
+        count = int(live.count_nonzero())
+        found["input_constant"] = 1 - count / live.numel()
+        if count:
+            # `where` is several times as fast as a selection
+            found["input_offset"] = float((mean.abs() / std).where(live, 0).max())
+            found["input_largest"] = float(squares.where(live, 0).max()) ** 0.5
+            found["input_smallest"] = float(squares.where(live, inf).min()) ** 0.5
     return found
 
 
@@ -98,18 +106,17 @@ def of_fed(graph: GraphSeen) -> dict[str, Any]:
     if not graph.fed:
         return {}
     name, given, wanted = graph.fed[0]
-    given, wanted = _part(given).double(), _part(wanted)
-    if not given.numel() or not bool(given.isfinite().all()):
+    given, wanted = _part(given), _part(wanted)
+    low, high, lost = _bounds(given)
+    if lost != 0:
         return {"fed": name}
-    low, high = given.aminmax()
     found: dict[str, Any] = {
         "fed": name,
-        **{"fed_low": float(low), "fed_high": float(high), "fed_count": graph.fed[0][1].numel()},
-        "fed_edge": float(((given == low) | (given == high)).double().mean()),
+        **{"fed_low": low, "fed_high": high, "fed_count": graph.fed[0][1].numel()},
+        "fed_edge": _edge(given, low, high),
     }
     if name in ("nll", "ctc") and given.dim() > 1:
-        axis = 1 if name == "nll" and given.dim() > 2 else -1
-        found["fed_log_sum"] = float(given.logsumexp(axis).abs().max())
+        found["fed_log_sum"] = log_sum(given, 1 if name == "nll" and given.dim() > 2 else -1)
     elif wanted.numel() and wanted.is_floating_point():
         least, most = wanted.aminmax()
         found |= {"wanted_low": float(least), "wanted_high": float(most)}
@@ -272,6 +279,12 @@ def _bounds(values: Tensor) -> tuple[float, float, float]:
     if isfinite(low) and isfinite(high):
         return low, high, 0.0
     return low, high, float(1 - values.isfinite().float().mean())
+
+
+def _edge(values: Tensor, low: float, high: float) -> float:
+    """Return the share of the numbers that are the lowest or the highest."""
+    ends = {low, high}  # counted one by one, which is faster than the mean of their union
+    return sum(int((values == end).count_nonzero()) for end in ends) / values.numel()
 
 
 def _part(values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -325,6 +326,49 @@ def test_copies_of_a_batch(tmp_path, way, copies):
             kept.append(ways[way]())
             train(model, optimizer, probe, data=[(inputs, kept[-1])])
     assert seen(tmp_path / "run").copies == copies
+
+
+def forms_of(folder, cost):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, folder) as probe:
+        for inputs, targets in batches(2):
+            z = model(inputs)
+            loss = cost(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward()
+            optimizer.step()
+    return [{one.partition(":")[0] for one in look.forms} for look in seen(folder).looks]
+
+
+def test_a_loss_by_nll_is_one_of_few_candidates(tmp_path):
+    found = forms_of(tmp_path / "run", F.cross_entropy)
+    assert found == [{"ce", "log_softmax+ce", "log_softmax+nll"}] * 2
+
+
+def test_another_loss_with_nll_in_its_graph_is_still_recognised(tmp_path):
+    def cost(z, targets):
+        numbers = F.one_hot(targets, 3).float()
+        return F.binary_cross_entropy_with_logits(z, numbers) + 0 * F.cross_entropy(z, targets)
+
+    assert all({"bce_logits", "sigmoid+bce"} <= one for one in forms_of(tmp_path / "run", cost))
+
+
+def test_log_sums_of_outputs_are_recorded_where_the_loss_may_be_kl(tmp_path):
+    torch.manual_seed(0)
+    shares = torch.rand(16, 3).softmax(1)
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        ((inputs, _),) = batches(1)
+        z = model(inputs)
+        loss = F.kl_div(z, shares, reduction="batchmean")
+        probe.watch(z, shares, loss)
+        loss.backward()
+        optimizer.step()
+    (look,) = seen(tmp_path / "run").looks
+    own = np.log(np.exp(z.detach().double().numpy()).sum(1))
+    assert look.output_log_sum == pytest.approx(np.abs(own).max())
 
 
 def test_a_multiple_of_a_loss_is_known_from_the_third_batch(tmp_path):

@@ -161,6 +161,13 @@ def test_dead_units_by_layer():
     assert dead(graph.seen(maps, maps.sum())) == [0.25]
 
 
+def test_units_that_are_lost_or_missing_are_not_dead():
+    z = (torch.full((4, 2), torch.nan, requires_grad=True) * torch.tensor([1.0, 0.0])).relu()
+    assert dead(graph.seen(z, z.sum())) == [0.0]
+    none = torch.zeros(4, 0, requires_grad=True).relu()
+    assert dead(graph.seen(none, none.sum())) == []
+
+
 @pytest.mark.parametrize("moving", [False, True])
 def test_a_teacher_is_not_frozen(moving):
     model = nn.ModuleDict({"student": network()})

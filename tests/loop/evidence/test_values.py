@@ -19,9 +19,21 @@ def test_outputs():
     assert (found["row_low"], found["row_high"]) == (1, 1)
     assert found["output_edge"] == pytest.approx(2 / 6)
     assert found["output_std"] == pytest.approx(np.std(y.numpy(), axis=0, ddof=1).max())
-    assert found["output_log_sum"] == pytest.approx(np.log(np.exp(y.numpy()).sum(1)).max())
     lost = values.of_outputs(torch.tensor([[1.0], [torch.nan]]))
     assert lost == {"output_shape": [2, 1], "output_lost": 0.5}
+
+
+def test_the_share_of_outputs_at_their_ends():
+    assert values.of_outputs(torch.tensor([[2.0], [2.0]]))["output_edge"] == 1
+    assert values.of_outputs(torch.tensor([[0.0], [3.0], [1.0], [3.0]]))["output_edge"] == 0.75
+
+
+def test_log_sums_of_rows():
+    y = torch.tensor([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
+    assert values.log_sum(y) == pytest.approx(np.log(np.exp(y.numpy()).sum(1)).max())
+    assert values.log_sum(y.T, 0) == values.log_sum(y)
+    assert values.log_sum(y.log_softmax(1)) == pytest.approx(0, abs=1e-7)
+    assert np.isnan([values.log_sum(y[:, 0]), values.log_sum(y[:, :1])]).all()
 
 
 def test_targets():
