@@ -85,7 +85,8 @@ def softmax_over_batch(program: WatchedProgram) -> Finding | None:
 def _hidden_over_batch(program: WatchedProgram) -> Finding | None:
     """Find the softmax of an attention that runs over the examples."""
     batch = program.first.output_shape[:1]
-    if not (batch == program.first.target_shape[:1] and batch[0] in program.first.along_first):
+    alike = batch == program.first.target_shape[:1]
+    if not (batch and alike and batch[0] in program.first.along_first):
         return None
     return Finding(
         "A softmax within the model, as an attention's, runs over the examples of the batch: the "
