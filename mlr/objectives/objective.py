@@ -18,26 +18,10 @@ from mlr.objectives.autograd import attached, is_functional
 from mlr.objectives.compatibility import check_pair, find_head, find_loss
 from mlr.objectives.kernels.kernel import MODERATE, times
 from mlr.objectives.kernels.table import kernel_of
-from mlr.objectives.options import Numbers, check_lengths, check_options, vector
+from mlr.objectives.options import Numbers, vector
 from mlr.objectives.reduction import REDUCTIONS, checked_sample_weight, labelled, total_weight
-from mlr.objectives.targets import (
-    IGNORED,
-    Batch,
-    is_integer,
-    outputs_last,
-    read_numbers,
-    rows_of,
-)
-from mlr.objectives.weighting import (
-    Weighs,
-    is_normalised,
-    of_classes,
-    of_examples,
-    of_yes_and_no,
-    smoothed,
-    takes_pos_weight,
-    weighs,
-)
+from mlr.objectives.targets import IGNORED, Batch, is_integer, outputs_last, read_numbers
+from mlr.objectives.weighting import Weighting
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 HALVES = {torch.float16, torch.bfloat16}
@@ -144,16 +128,8 @@ class Objective(torch.nn.Module):
         self._per_target = self.head.range.per_target
         self._refused = [self._refuses(n * self._per_target) for n in (1, 2)]
         self._find_kernel()
-        check_options(
-            self.head,
-            self.loss,
-            self.kernel,
-            weight=self.weight,
-            pos_weight=self.pos_weight,
-            smoothing=self.label_smoothing,
-            prior=self.log_prior,
-        )
-        self._weighs = weighs(self.head, self.loss, self.kernel)
+        self._weighting.check(self._buffers, self.label_smoothing)
+        self._fitting: set[int] = set()
         if outputs is not None:
             self._check_lengths(outputs)
         region = validation.target_region(self.head, self.loss)
@@ -176,8 +152,10 @@ class Objective(torch.nn.Module):
         """
         if self._plain and sample_weight is None and targets.is_floating_point():
             return self._of_rows(logits, targets)
-        batch, hard, dtype = self._read(logits, targets)
-        return self._each(batch, hard, sample_weight).to(dtype)
+        batch, dtype = self._read(logits, targets)
+        if self._is_direct(batch, sample_weight):
+            return self._of_numbers(batch, None).to(dtype)
+        return self._each(batch, sample_weight).to(dtype)
 
     def gradient(
         self, logits: Tensor, targets: Tensor, sample_weight: Tensor | None = None
@@ -191,8 +169,26 @@ class Objective(torch.nn.Module):
             self._checked(logits, targets)
             logits, targets, dtype = _computed(logits, targets)
             return self.kernel.gradient(logits, targets).to(dtype)
-        batch, hard, dtype = self._read(logits, targets)
-        return self._gradient(batch, hard, sample_weight).to(dtype)
+        batch, dtype = self._read(logits, targets)
+        z, q, factor = self._weighting.form(batch, self._buffers)
+        slopes = self.kernel.gradient(z, q)
+        if factor is not None:
+            slopes = slopes * factor.unsqueeze(-1)
+        if slopes.dim() > batch.logits.dim():
+            slopes = slopes.squeeze(-1)
+        each: Tensor | float = 1 / self.temperature
+        weight = checked_sample_weight(sample_weight, slopes[..., 0])
+        if weight is not None:
+            each = each * weight.unsqueeze(-1)
+        total = self._total(batch, sample_weight)
+        slopes = slopes * (each if total is None else each / total)
+        if batch.ignored is not None:  # last, for the total of none is 0
+            slopes = slopes.masked_fill(batch.ignored.unsqueeze(-1), 0.0)
+        if self.axis is None:
+            slopes = slopes.squeeze(-1)
+        elif self.axis != -1:
+            slopes = slopes.movedim(-1, self.axis)
+        return slopes.to(dtype)
 
     def forward(
         self, logits: Tensor, targets: Tensor, sample_weight: Tensor | None = None
@@ -209,13 +205,14 @@ class Objective(torch.nn.Module):
         """
         if self._plain and sample_weight is None and targets.is_floating_point():
             return self._of_rows(logits, targets)
-        batch, hard, dtype = self._read(logits, targets)
-        losses = self._each(batch, hard, sample_weight)
-        if self.reduction == "none":
-            return losses.to(dtype)
+        batch, dtype = self._read(logits, targets)
         total = self._total(batch, sample_weight)
-        whole = losses.sum()
-        return (whole if total is None else whole / total).to(dtype)
+        if self._is_direct(batch, sample_weight):
+            losses = self._of_numbers(batch, total)
+        else:
+            losses = self._each(batch, sample_weight)
+            losses = losses if total is None else losses.sum() / total
+        return losses if losses.dtype == dtype else losses.to(dtype)
 
     def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
         """L (…) of logits and rows (…, K) without any option."""
@@ -234,177 +231,100 @@ class Objective(torch.nn.Module):
             return kernel.hard_losses(logits, targets)
         return attached(kernel, logits, targets)
 
-    def _read(self, logits: Tensor, targets: Tensor) -> tuple[Batch, bool, torch.dtype]:
-        """Judge logits and targets.
-
-        Returns:
-            Both in the type that kernels compute in, True if all targets are known to be hard,
-            and the type of the results.
-        """
+    def _read(self, logits: Tensor, targets: Tensor) -> tuple[Batch, torch.dtype]:
+        """Judge logits and targets; both in the type of kernels, and the type of the results."""
         z, t = outputs_last(logits, targets, self.axis)
         looked = logits.is_cpu and not (torch.compiler.is_compiling() or _transformed())
-        if is_integer(t) and t.shape == z.shape[:-1]:
-            width = self._check_width(z)
-            self._check_lengths(width)
-            if self._per_target > 1 or (width == 1 and self._any_target):
-                raise InputError(validation.no_classes(self.loss, t))
-            numbers, ignored = read_numbers(t, width, self.ignore_index, looked)
-            if looked:
-                self._look_at(z)
-            z, _, dtype = _computed(z, z)
-            return Batch(z, None, numbers, ignored), True, dtype
-        hard = self._checked(z, t)
-        self._check_lengths(z.shape[-1])
-        if self.ignore_index >= 0:
-            raise InputError(
-                f"ignore_index={self.ignore_index} needs class numbers as targets, but these are "
-                f"of type {t.dtype}; give examples that are to be ignored sample_weight 0."
-            )
-        z, t, dtype = _computed(z, t)
-        return Batch(z, t, None, None), hard, dtype
+        if not (is_integer(t) and t.shape == z.shape[:-1]):
+            hard = self._checked(z, t)
+            self._check_lengths(z.shape[-1])
+            if self.ignore_index >= 0:
+                raise InputError(validation.no_numbers(self.ignore_index, t))
+            z, t, dtype = _computed(z, t)
+            return Batch(z, t, None, None, hard, looked), dtype
+        width = self._check_width(z)
+        if self._per_target > 1 or (width == 1 and self._any_target):
+            raise InputError(validation.no_classes(self.loss, t))
+        self._check_lengths(width)
+        numbers, ignored = read_numbers(t, width, self.ignore_index, looked)
+        if looked:
+            self._look_at(z)
+        z, _, dtype = _computed(z, z)
+        return Batch(z, None, numbers, ignored, True, looked), dtype
 
-    def _each(self, batch: Batch, hard: bool, sample_weight: Tensor | None) -> Tensor:
-        """L (…), weighted and 0 where it is ignored."""
-        losses = self._of_classes(batch)
-        if losses is None:
-            z, q, factor = self._form(batch, hard)
-            looked = z.is_cpu and not (torch.compiler.is_compiling() or _transformed())
-            hard = hard and looked and not self._smoothing
-            losses = self._computed_losses(z, q, hard)
-            if factor is not None:
-                losses = times(factor, losses)
-                if self._weighs is Weighs.OUTPUTS:
-                    losses = losses.sum(-1)
+    def _each(self, batch: Batch, sample_weight: Tensor | None) -> Tensor:
+        """L (…), weighted, and 0 where it is ignored."""
+        z, q, factor = self._weighting.form(batch, self._buffers)
+        # smoothed targets are soft
+        seen = batch.hard and batch.looked and not self._weighting.smoothing
+        losses = self._computed_losses(z, q, seen)
+        if factor is not None:
+            losses = times(factor, losses)
+        if losses.dim() == batch.logits.dim():  # each output an example of its own
+            losses = losses.sum(-1)
         weight = checked_sample_weight(sample_weight, losses)
         if weight is not None:
             losses = times(weight, losses)
         return losses if batch.ignored is None else losses.masked_fill(batch.ignored, 0.0)
 
-    def _of_classes(self, batch: Batch) -> Tensor | None:
-        """L (…) of class numbers without one-hot rows; None if there is no such way."""
-        z, numbers = batch.logits, batch.numbers
-        if (
-            numbers is None
-            or self.kernel.of_classes is None
-            or self._smoothing
-            or z.shape[-1] == 1
-            or torch.compiler.is_compiling()
-            or is_functional()
-        ):
-            return None
-        z, axis = self._shifted(z), self.axis
-        if axis is not None and axis != -1:
+    def _of_numbers(self, batch: Batch, total: Tensor | float | None) -> Tensor:
+        """L (…) of class numbers without one-hot rows, or Σ L / total."""
+        assert batch.numbers is not None
+        assert self.kernel.of_classes is not None
+        z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, self.weight
+        if self.axis not in (None, -1):
+            axis = self.axis
             z = z.movedim(-1, axis)
-        losses = self.kernel.of_classes(z, numbers, -1 if axis is None else axis)
-        if self.weight is None:
-            return losses
-        return times(self.weight.to(z.dtype)[numbers], losses)
-
-    def _form(self, batch: Batch, hard: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Logits z' and targets q for the kernel, and the factor S of its losses."""
-        z = self._shifted(batch.logits)
-        t = batch.rows
-        if t is None:
-            assert batch.numbers is not None
-            t = rows_of(batch.numbers, z)
-        if self._smoothing:
-            t, hard = smoothed(t, self._smoothing), False
-        weight, yes = self.weight, self.pos_weight
-        weight = None if weight is None else weight.to(z.dtype)
-        if self._weighs is not Weighs.OUTPUTS:
-            if weight is None:
-                return z, t, None
-            if self._weighs is Weighs.EXAMPLES:
-                return z, t, of_examples(weight, t)
-            return z, *of_classes(weight, t, hard)
-        if weight is None and yes is None:
-            return z, t, None
-        if weight is not None and len(weight) > t.shape[-1]:  # of the classes of one output
-            t, factor = of_yes_and_no(weight[1], weight[0], t, hard)
-        elif yes is not None:
-            t, factor = of_yes_and_no(yes.to(z.dtype), 1.0, t, hard)
-            factor = factor if weight is None else factor * weight
-        else:
-            assert weight is not None
-            factor = weight.expand_as(t)
-        # each output an example of its own
-        return z.unsqueeze(-1), t.unsqueeze(-1), factor
-
-    def _gradient(self, batch: Batch, hard: bool, sample_weight: Tensor | None) -> Tensor:
-        """dL/dz in the shape of the logits as they came."""
-        z, q, factor = self._form(batch, hard)
-        slopes = self.kernel.gradient(z, q)
-        if factor is not None:
-            slopes = slopes * factor.unsqueeze(-1)
-            if self._weighs is Weighs.OUTPUTS:
-                slopes = slopes.squeeze(-1)
-        if self.temperature != 1:
-            slopes = slopes / self.temperature
-        weight = checked_sample_weight(sample_weight, slopes[..., 0])
         if weight is not None:
-            slopes = slopes * weight.unsqueeze(-1)
-        if batch.ignored is not None:
-            slopes = slopes.masked_fill(batch.ignored.unsqueeze(-1), 0.0)
-        total = self._total(batch, sample_weight)
-        if total is not None:
-            slopes = slopes / total
-            if batch.ignored is not None:  # of no example at all: 0/0
-                slopes = slopes.masked_fill(batch.ignored.unsqueeze(-1), 0.0)
-        if self.axis is None:
-            return slopes.squeeze(-1)
-        return slopes if self.axis == -1 else slopes.movedim(-1, self.axis)
+            weight = weight.to(z.dtype)[batch.numbers]
+        return self.kernel.of_classes(z, batch.numbers, axis, weight, batch.ignored, total)
+
+    def _is_direct(self, batch: Batch, sample_weight: Tensor | None) -> bool:
+        """Tell if losses of this batch are computed without one-hot rows."""
+        return (
+            self.kernel.of_classes is not None
+            and batch.numbers is not None
+            and sample_weight is None
+            and batch.logits.shape[-1] > 1
+            and not self._weighting.smoothing
+            and not torch.compiler.is_compiling()
+            and not is_functional()
+        )
 
     def _total(self, batch: Batch, sample_weight: Tensor | None) -> Tensor | float | None:
-        """The number that the sum of all losses is divided by; None if it is not."""
-        if self.reduction in ("none", "sum"):
+        """The number that divides the sum of all losses; None where they are not added up."""
+        if self.reduction == "none":
             return None
-        one = batch.logits[..., 0].detach()
+        if self.reduction == "sum":
+            return 1
         if self.reduction == "plain_mean":
-            return labelled(one, batch.ignored)
-        each: Tensor | float = 1
-        weights = []
-        if not self._sum_to_1:
-            each = batch.logits.shape[-1] // self._per_target
-        if self.weight is not None:
-            weight = self.weight.to(one.dtype)
-            if self._weighs is Weighs.OUTPUTS:
-                each = weight.sum() if is_normalised(self.loss, self.kernel) else each
-            elif batch.numbers is not None:
-                weights.append(weight[batch.numbers])
-        own = checked_sample_weight(sample_weight, one)
-        if own is not None:
-            weights.append(own)
-        return total_weight(one, batch.ignored, weights, each)
-
-    def _shifted(self, z: Tensor) -> Tensor:
-        """z/T + log π."""
-        if self.temperature != 1:
-            z = z / self.temperature
-        prior = self.log_prior
-        return z if prior is None else z + prior.to(z.dtype)
+            return labelled(batch)
+        each, weights = self._weighting.of_mean(batch, self.weight)
+        own = checked_sample_weight(sample_weight, batch.logits[..., 0])
+        return total_weight(batch, weights if own is None else [*weights, own], each)
 
     def _changes_losses(self) -> bool:
         """Tell if any option is set that the losses of rows depend on."""
-        given = (self.weight, self.pos_weight, self.log_prior)
         return (
-            any(one is not None for one in given)
+            any(own is not None for own in self._buffers.values())
             or self.label_smoothing > 0
             or self.temperature != 1
             or self.ignore_index >= 0
         )
 
     def _find_kernel(self) -> None:
-        """Set the kernel, and the smoothing around it: weights are of smoothed targets."""
+        """Set the kernel and what is around it: weights are of smoothed targets."""
         self.kernel, self.exact = kernel_of(self.head, self.loss)
-        self._smoothing = self.label_smoothing
+        smoothing = self.label_smoothing
         if isinstance(self.loss, SmoothedCrossEntropy) and self.weight is not None:
-            self._smoothing = self.loss.epsilon
+            smoothing = self.loss.epsilon
             self.kernel, self.exact = kernel_of(self.head, CrossEntropy())
+        self._weighting = Weighting(self.head, self.loss, self.kernel, smoothing, self.temperature)
 
     def _check_lengths(self, outputs: int) -> None:
-        pairs = self.pos_weight is None and takes_pos_weight(self.head, self.loss, self.kernel)
-        lists = self.weight, self.pos_weight, self.log_prior
-        check_lengths(*lists, outputs, self._weighs, pairs)
+        if outputs not in self._fitting:
+            self._weighting.check_lengths(self._buffers, outputs)
+            self._fitting.add(outputs)
 
     def extra_repr(self) -> str:
         """Return the text between the brackets when torch prints the module."""
@@ -488,7 +408,8 @@ class Objective(torch.nn.Module):
         return html(self.head, self.loss, self.kernel, self.outputs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "kernel"}
+        made = ("kernel", "_weighting")  # again, by `__setstate__`
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -10,35 +10,42 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor
 
 from mlr.core.checks import InputError
+from mlr.objectives.targets import Batch
 
 REDUCTIONS = ("none", "mean", "plain_mean", "sum")
 
 
-def labelled(like: Tensor, ignored: Tensor | None) -> Tensor | int:
-    """Count the examples with a label among those of a tensor (…), at least 1."""
-    return max(like.numel(), 1) if ignored is None else (~ignored).sum().clamp(min=1)
+def labelled(batch: Batch) -> Tensor | int:
+    """Count the examples that have a label, at least 1."""
+    count = _counted(batch)
+    return max(count, 1) if isinstance(count, int) else count.clamp(min=1)
 
 
-def total_weight(
-    like: Tensor, ignored: Tensor | None, weights: list[Tensor], each: Tensor | float
-) -> Tensor | float:
+def total_weight(batch: Batch, weights: list[Tensor], each: Tensor | float) -> Tensor | float:
     """`each` times the sum, over the examples with a label, of the products of their weights.
 
     Args:
-        like: a tensor (…) of one number an example.
-        ignored: True where there is no label (…), or None.
+        batch: the examples.
         weights: of the examples, each (…); without any each example counts 1.
         each: of the outputs of an example.
     """
+    ignored = batch.ignored
     if not weights:
-        return each * (like.numel() if ignored is None else (~ignored).sum())
-    product = weights[0]
-    for weight in weights[1:]:
-        product = product * weight
+        return each * _counted(batch)
+    product = prod(weights[1:], start=weights[0])
     return each * (product if ignored is None else product.masked_fill(ignored, 0.0)).sum()
+
+
+def _counted(batch: Batch) -> Tensor | int:
+    if batch.ignored is None:
+        return batch.examples
+    # a sum of integers is divided in float32, whatever the logits are
+    return batch.examples - batch.ignored.sum(dtype=batch.logits.dtype)
 
 
 def checked_sample_weight(weight: Tensor | None, like: Tensor) -> Tensor | None:

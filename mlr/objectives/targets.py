@@ -24,12 +24,33 @@ class Batch(NamedTuple):
             ignored are 0.
         ignored: True where there is no label (…); None if no number may be ignored, or none
             is seen to be.
+        hard: True if all targets are known to be 0 or 1, one-hot if they must sum to 1.
+        looked: whether values may be looked at.
     """
 
     logits: Tensor
     rows: Tensor | None
     numbers: Tensor | None
     ignored: Tensor | None
+    hard: bool
+    looked: bool
+
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return self.logits.numel() // max(self.logits.shape[-1], 1)
+
+    @property
+    def all_rows(self) -> Tensor:
+        """t (…, K), one-hot if they are class numbers; of one output these themselves."""
+        if self.rows is not None:
+            return self.rows
+        assert self.numbers is not None
+        z, at = self.logits, self.numbers.unsqueeze(-1)
+        if z.shape[-1] == 1:
+            return at.to(z.dtype)
+        # not in place, which vmap would refuse where only one of both is mapped
+        return torch.zeros_like(z.detach()).scatter(-1, at, torch.ones_like(at, dtype=z.dtype))
 
 
 def outputs_last(logits: Tensor, targets: Tensor, axis: int | None) -> tuple[Tensor, Tensor]:
@@ -96,16 +117,15 @@ def read_numbers(
             return numbers, None
     ignored = numbers == ignore_index
     numbers = numbers.masked_fill(ignored, 0)
-    if looked_at:
-        lost = numbers[(numbers < 0) | (numbers >= classes)]
-        if len(lost):
-            _refuse(int(lost[0]), outputs, classes)
-        if not ignored.any():
-            return numbers, None
+    if looked_at and numbers.numel():
+        low, high = torch.aminmax(numbers)
+        if low.item() < 0 or high.item() >= classes:
+            _refuse(numbers, outputs, classes)
     return numbers, ignored
 
 
-def _refuse(number: int, outputs: int, classes: int) -> None:
+def _refuse(numbers: Tensor, outputs: int, classes: int) -> None:
+    number = int(numbers[(numbers < 0) | (numbers >= classes)][0])
     owner = "one output has" if outputs == 1 else f"{outputs} outputs have"
     remedy = (
         f"{number} marks examples without a label: use ignore_index={number}"
@@ -115,12 +135,3 @@ def _refuse(number: int, outputs: int, classes: int) -> None:
     raise InputError(
         f"targets hold the class {number}, but {owner} the classes 0 to {classes - 1}; {remedy}."
     )
-
-
-def rows_of(numbers: Tensor, like: Tensor) -> Tensor:
-    """One-hot rows (…, K) of class numbers (…) in the type of the logits; (…, 1) holds c itself."""
-    if like.shape[-1] == 1:
-        return numbers.unsqueeze(-1).to(like.dtype)
-    at = numbers.unsqueeze(-1)
-    # not in place, which vmap would refuse where only one of both is mapped
-    return torch.zeros_like(like.detach()).scatter(-1, at, torch.ones_like(at, dtype=like.dtype))

@@ -113,6 +113,14 @@ def no_classes(loss: Loss, targets: Tensor) -> str:
     )
 
 
+def no_numbers(ignore_index: int, targets: Tensor) -> str:
+    """Return the refusal of an ignored class where targets are rows."""
+    return (
+        f"ignore_index={ignore_index} needs class numbers as targets, but these are of type "
+        f"{targets.dtype}; give examples that are to be ignored a sample_weight of 0."
+    )
+
+
 def _refuse_outside(region: Region, loss: Loss, targets: Tensor, outside: Tensor) -> None:
     if outside.any():
         value = targets[outside][0].item()

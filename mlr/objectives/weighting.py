@@ -1,17 +1,23 @@
-"""Weights and smoothing around a kernel: L = S · ℓ(z, q), with a factor S and targets q.
+"""Weights, smoothing, temperature and prior around a kernel: L = S · ℓ(z', q).
 
-A loss that is linear in its targets, Σ_k w_k t_k f(y_k), is S times the loss of the targets
-q = w ⊙ t / S, S = Σ_k w_k t_k, so that kernels know no weights and lose no digits. Of hard
-targets q = t, and S is the weight of the class.
+z' = z/T + log π. A loss that is linear in its targets, Σ_k w_k t_k f(y_k), is S times the loss
+of the targets q = w ⊙ t / S, S = Σ_k w_k t_k, so that kernels know no weights and lose no
+digits. Of hard targets q = t, and S is the weight of the class. Losses of separate outputs are
+computed for each output as an example of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from mlr.core.checks import InputError
+from mlr.heads import Softmax
 from mlr.heads.base import Head
 from mlr.losses import (
     AbsoluteError,
@@ -24,8 +30,11 @@ from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import LINEAR_SE
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE
 from mlr.objectives.kernels.softmax import SOFTMAX_CE
+from mlr.objectives.targets import Batch
 from mlr.objectives.validation import target_region
 
+Lists = Mapping[str, Tensor | None]
+"""`weight`, `pos_weight` and `log_prior`, each (K,) or None."""
 Weighed = tuple[Tensor, Tensor]
 """Targets q, and the factor S."""
 
@@ -34,26 +43,153 @@ class Weighs(Enum):
     """The things that weights are of, by the pair of head and loss."""
 
     CLASSES = "Σ_k w_k t_k f(y_k): each class in the targets"
-    OUTPUTS = "Σ_k w_k ℓ(y_k, t_k): each output, as torch's losses of single outputs"
+    OUTPUTS = "Σ_k w_k ℓ(y_k, t_k): each output, as torch's losses of separate outputs"
     EXAMPLES = "Σ_k w_k t_k · L: each example, by its class"
     NOTHING = "weights would mean nothing"
 
 
-def weighs(head: Head, loss: Loss, kernel: Kernel) -> Weighs:
-    """Find what the weights of a pair are of."""
-    if head.range.per_target > 1 or loss.domain.per_target > 1:
-        return Weighs.NOTHING
-    if loss.linear_in_targets or isinstance(loss, SmoothedCrossEntropy) or kernel is SOFTMAX_CE:
-        return Weighs.CLASSES
-    if head.range.least_outputs == 1 and target_region(head, loss).least_outputs == 1:
-        return Weighs.OUTPUTS
-    return Weighs.EXAMPLES
+@dataclass(frozen=True)
+class Weighting:
+    """What stands between the targets of a pair and its kernel.
 
+    Attributes:
+        head, loss, kernel: the pair.
+        smoothing: ε, the share of targets that is spread evenly.
+        temperature: T.
+    """
 
-def takes_pos_weight(head: Head, loss: Loss, kernel: Kernel) -> bool:
-    """Tell if each output's loss is t f(y) + (1 − t) f(1 − y) by itself."""
-    of_outputs = weighs(head, loss, kernel) is Weighs.OUTPUTS
-    return of_outputs and (isinstance(loss, BinaryCrossEntropy) or kernel is SIGMOID_BCE)
+    head: Head
+    loss: Loss
+    kernel: Kernel
+    smoothing: float = 0.0
+    temperature: float = 1.0
+
+    @cached_property
+    def weighs(self) -> Weighs:
+        """The things that weights are of."""
+        head, loss = self.head, self.loss
+        if head.range.per_target > 1 or loss.domain.per_target > 1:
+            return Weighs.NOTHING
+        smooths = isinstance(loss, SmoothedCrossEntropy)
+        if loss.linear_in_targets or smooths or self.kernel is SOFTMAX_CE:
+            return Weighs.CLASSES
+        alone = head.range.least_outputs == 1 and self.of_outputs
+        return Weighs.OUTPUTS if alone else Weighs.EXAMPLES
+
+    @cached_property
+    def of_outputs(self) -> bool:
+        """Whether targets are separate numbers, for torch's mean is over these then."""
+        return target_region(self.head, self.loss).least_outputs == 1
+
+    @cached_property
+    def asks(self) -> bool:
+        """Whether each output's loss is t f(y) + (1 − t) f(1 − y) by itself."""
+        binary = isinstance(self.loss, BinaryCrossEntropy) or self.kernel is SIGMOID_BCE
+        return binary and self.weighs is Weighs.OUTPUTS
+
+    def check(self, lists: Lists, smoothing: float) -> None:
+        """Refuse options that mean nothing for this pair.
+
+        Raises:
+            InputError: names the option, and what does the same for the pair.
+        """
+        pair = f"head={self.head.name} loss={self.loss.name}"
+        if lists["weight"] is not None and self.weighs is Weighs.NOTHING:
+            raise InputError(
+                f"weight has one number for each class, and {pair} has no classes; weigh examples "
+                "by sample_weight in the call."
+            )
+        if lists["pos_weight"] is not None and not self.asks:
+            remedy = "sample_weight in the call" if self.weighs is Weighs.NOTHING else "weight"
+            raise InputError(
+                "pos_weight is that of target 1 of separate questions, as of head=sigmoid "
+                f"loss=bce, which {pair} is not; use {remedy}."
+            )
+        if smoothing and isinstance(self.loss, SmoothedCrossEntropy):
+            raise InputError(
+                f"label_smoothing={smoothing:g} would smooth twice, for loss=smoothed_ce smooths "
+                "by its epsilon already; use loss=ce."
+            )
+        if smoothing and self.weighs is not Weighs.CLASSES:
+            raise InputError(
+                f"label_smoothing={smoothing:g} needs a loss of one choice among classes, such as "
+                f"loss=ce, which {pair} is not; pass soft targets instead."
+            )
+        if lists["log_prior"] is not None and not isinstance(self.head, Softmax):
+            raise InputError(
+                "prior is added to the logits of head=softmax as its logarithm, and "
+                f"head={self.head.name} is another; use weight or pos_weight."
+            )
+
+    def check_lengths(self, lists: Lists, outputs: int) -> None:
+        """Refuse lists of another length than there are outputs; one output may have two classes.
+
+        Raises:
+            InputError: names the list, its length and the right one.
+        """
+        of_one = [2]
+        if self.weighs is Weighs.OUTPUTS:
+            of_one = [1, 2] if self.asks and lists["pos_weight"] is None else [1]
+        for name, values in lists.items():
+            allowed = of_one if name == "weight" and outputs == 1 else [outputs]
+            if values is not None and len(values) not in allowed:
+                many = " or ".join(str(number) for number in allowed)
+                classes = " (of the classes 0 and 1)" if allowed[-1] > outputs else ""
+                raise InputError(
+                    f"{name.removeprefix('log_')} has {len(values)} numbers, but {outputs} "
+                    f"output{'s need' if outputs > 1 else ' needs'} {many}{classes}."
+                )
+
+    def form(self, batch: Batch, lists: Lists) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logits z' and targets q for the kernel, and the factor S of its losses.
+
+        Of weighted separate outputs z' and q are (…, K, 1) and S is (…, K), else (…, K) and (…).
+        """
+        z, t, hard = self.shifted(batch.logits, lists), batch.all_rows, batch.hard
+        if self.smoothing:
+            t, hard = smoothed(t, self.smoothing), False
+        weight, yes = (
+            None if lists[name] is None else lists[name].to(z.dtype)  # type: ignore[union-attr]
+            for name in ("weight", "pos_weight")
+        )
+        if weight is None and yes is None:
+            return z, t, None
+        if weight is not None and self.weighs is not Weighs.OUTPUTS:
+            if self.weighs is Weighs.EXAMPLES:
+                return z, t, of_classes(weight, t, True)[1]
+            return z, *of_classes(weight, t, hard)
+        factor = t.new_ones(())
+        if weight is not None and len(weight) > t.shape[-1]:  # of the classes of one output
+            t, factor = of_yes_and_no(weight[1], weight[0], t, hard)
+        else:
+            if yes is not None:
+                t, factor = of_yes_and_no(yes, 1.0, t, hard)
+            if weight is not None:
+                factor = factor * weight
+        return z.unsqueeze(-1), t.unsqueeze(-1), factor
+
+    def shifted(self, z: Tensor, lists: Lists) -> Tensor:
+        """z/T + log π."""
+        if self.temperature != 1:
+            z = z / self.temperature
+        prior = lists["log_prior"]
+        return z if prior is None else z + prior.to(z.dtype)
+
+    def of_mean(self, batch: Batch, weight: Tensor | None) -> tuple[Tensor | float, list[Tensor]]:
+        """The weights that torch's mean of this pair is divided by: of outputs, and of examples.
+
+        `F.mse_loss` and `F.l1_loss` are divided by the weights of outputs, `F.cross_entropy` by
+        those of class numbers; the mean of soft targets, and of binary cross-entropy, by counts.
+        """
+        outputs = batch.logits.shape[-1] // self.head.range.per_target
+        each: Tensor | float = outputs if self.of_outputs else 1
+        if weight is None:
+            return each, []
+        weight = weight.to(batch.logits.dtype)
+        if self.weighs is Weighs.OUTPUTS:
+            squares = isinstance(self.loss, (SquaredError, AbsoluteError))
+            return (weight.sum() if squares or self.kernel is LINEAR_SE else each), []
+        return each, [] if batch.numbers is None else [weight[batch.numbers]]
 
 
 def smoothed(t: Tensor, share: float) -> Tensor:
@@ -78,20 +214,7 @@ def of_yes_and_no(yes: Tensor, no: Tensor | float, t: Tensor, hard: bool) -> Wei
     return (t if hard else _shares(mass, factor, t)), factor
 
 
-def of_examples(weight: Tensor, t: Tensor) -> Tensor:
-    """Σ_k w_k t_k (…); of one output the weights are those of 0 and 1."""
-    return of_classes(weight, t, True)[1]
-
-
 def _shares(mass: Tensor, whole: Tensor, t: Tensor) -> Tensor:
     """Mass / whole; the targets where all is 0, which a factor of 0 multiplies later."""
     nothing = whole == 0
     return torch.where(nothing, t, mass / whole.masked_fill(nothing, 1.0))
-
-
-def is_normalised(loss: Loss, kernel: Kernel) -> bool:
-    """Tell if torch's mean is divided by the weights of the outputs, and not by their number.
-
-    `F.mse_loss` and `F.l1_loss` are, `F.binary_cross_entropy_with_logits` is not.
-    """
-    return isinstance(loss, (SquaredError, AbsoluteError)) or kernel is LINEAR_SE

@@ -17,9 +17,28 @@ from torch.autograd import Function
 from mlr.objectives.kernels.kernel import MODERATE
 
 
-def softmax_ce_of_classes(z: Tensor, c: Tensor, axis: int) -> Tensor:
-    """−log y_c (…) of logits z with K classes along `axis`, and class numbers c (…) without it."""
-    losses: Tensor = _SoftmaxOfClasses.apply(z, c, axis)
+def softmax_ce_of_classes(
+    z: Tensor,
+    c: Tensor,
+    axis: int = -1,
+    weight: Tensor | None = None,
+    ignored: Tensor | None = None,
+    total: Tensor | float | None = None,
+) -> Tensor:
+    """−w log y_c (…), or its sum by a total (), of class numbers c.
+
+    Weights and the sum are made here because each operation with a gradient takes as long as
+    a thousand examples.
+
+    Args:
+        z: logits with K ≥ 2 classes along `axis`.
+        c: class numbers (…), without that axis.
+        axis: of the classes.
+        weight: of each example, w (…), without a gradient.
+        ignored: True for examples of loss and gradient 0 (…).
+        total: what the sum over the examples is divided by; None for no sum.
+    """
+    losses: Tensor = _SoftmaxOfClasses.apply(z, c, axis, weight, ignored, total)
     return losses
 
 
@@ -27,7 +46,15 @@ class _SoftmaxOfClasses(Function):
     """The gradient is y − t: y_j = e_j/Σe for j ≠ c, and −Σ of these at the true class c."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, c: Tensor, axis: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        z: Tensor,
+        c: Tensor,
+        axis: int,
+        weight: Tensor | None,
+        ignored: Tensor | None,
+        total: Tensor | float | None,
+    ) -> Tensor:
         at = c.unsqueeze(axis)
         below = None
         if _is_moderate(z):
@@ -35,27 +62,41 @@ class _SoftmaxOfClasses(Function):
         else:
             top = z.amax(axis, keepdim=True)
             e = (z - top).exp_()
-            below = z.gather(axis, at) - top
+            below = (z.gather(axis, at) - top).squeeze(axis)
         own = e.gather(axis, at)
         # from a tensor: a number takes twice the time
-        others = _sum(e.scatter_(axis, at, torch.zeros_like(own)), axis)
-        e.scatter_(axis, at, -others)
+        others = _sum(e.scatter_(axis, at, _zero(e.dtype, e.device).expand(at.shape)), axis)
+        e.scatter_(axis, at, (-others).unsqueeze(axis))
+        own = own.squeeze(axis)
         if below is None:
             losses = (others / own).log1p_()
         else:
             # of the largest, own − 1 is 0, and the others are all that is left
             losses = (own - 1).add_(others).log1p_().sub_(below)
-        ctx.axis = axis
-        ctx.save_for_backward(z, at, e, own.add_(others).reciprocal_())
-        return losses.squeeze(axis)
+        per_sum = own.add_(others).reciprocal_()
+        if weight is not None:
+            losses = losses.masked_fill_(weight == 0, 0.0).mul_(weight)
+            per_sum *= weight
+        if ignored is not None:
+            losses.masked_fill_(ignored, 0.0)
+        ctx.axis, ctx.total = axis, total
+        ctx.save_for_backward(z, at, e, per_sum, weight, ignored)
+        return losses if total is None else losses.sum() / total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        z, at, e, per_sum = ctx.saved_tensors
-        grad = grad.unsqueeze(ctx.axis)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        z, at, e, per_sum, weight, ignored = ctx.saved_tensors
+        if ctx.total is not None:
+            grad = grad / ctx.total
         if torch.is_grad_enabled():  # a derivative of the derivative is wanted
-            return _gradient(z, at, ctx.axis) * grad, None, None
-        return e * (per_sum * grad), None, None
+            grad = grad if weight is None else grad * weight
+            grad = grad.expand(at.squeeze(ctx.axis).shape)
+            grad = grad if ignored is None else grad.masked_fill(ignored, 0.0)
+            return _gradient(z, at, ctx.axis) * grad.unsqueeze(ctx.axis), *(None,) * 5
+        each = per_sum * grad
+        if ignored is not None:  # here, for the total may be 0
+            each.masked_fill_(ignored, 0.0)
+        return e * each.unsqueeze(ctx.axis), *(None,) * 5
 
 
 def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
@@ -65,15 +106,20 @@ def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
 
 
 def _sum(e: Tensor, axis: int) -> Tensor:
-    """Sum along the axis, which is kept; along the last, a product takes a third of the time."""
+    """Sum along the axis; along the last one, a product takes a third of the time."""
     if axis in (-1, e.dim() - 1) and e.is_contiguous():
-        return e.matmul(_ones(e.shape[-1], e.dtype, e.device)).unsqueeze(-1)
-    return e.sum(axis, keepdim=True)
+        return e.matmul(_ones(e.shape[-1], e.dtype, e.device))
+    return e.sum(axis)
 
 
 @lru_cache(maxsize=64)
 def _ones(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.ones(count, dtype=dtype, device=device)
+
+
+@lru_cache(maxsize=64)
+def _zero(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.zeros((), dtype=dtype, device=device)
 
 
 def _is_moderate(z: Tensor) -> bool:

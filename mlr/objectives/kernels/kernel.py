@@ -10,8 +10,8 @@ from torch import Tensor
 TensorFunction = Callable[[Tensor, Tensor], Tensor]
 """Logits z (…, K) and targets t (…, K) → a tensor."""
 
-ClassFunction = Callable[[Tensor, Tensor, int], Tensor]
-"""Logits z with K classes along an axis, class numbers c (…) without it, the axis → a tensor."""
+ClassFunction = Callable[..., Tensor]
+"""Logits z and class numbers c, with the further arguments of `class_numbers`, → losses."""
 
 MODERATE = 40.0
 """Logits within it have differences whose exponentials are numbers of float32."""
