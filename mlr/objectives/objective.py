@@ -177,9 +177,8 @@ class Objective(torch.nn.Module):
         if slopes.dim() > batch.logits.dim():
             slopes = slopes.squeeze(-1)
         each: Tensor | float = 1 / self.temperature
-        weight = checked_sample_weight(sample_weight, slopes[..., 0])
-        if weight is not None:
-            each = each * weight.unsqueeze(-1)
+        if sample_weight is not None:
+            each = each * checked_sample_weight(sample_weight, slopes[..., 0]).unsqueeze(-1)
         total = self._total(batch, sample_weight)
         slopes = slopes * (each if total is None else each / total)
         if batch.ignored is not None:  # last, for the total of none is 0
@@ -262,9 +261,8 @@ class Objective(torch.nn.Module):
             losses = times(factor, losses)
         if losses.dim() == batch.logits.dim():  # each output an example of its own
             losses = losses.sum(-1)
-        weight = checked_sample_weight(sample_weight, losses)
-        if weight is not None:
-            losses = times(weight, losses)
+        if sample_weight is not None:
+            losses = times(checked_sample_weight(sample_weight, losses), losses)
         return losses if batch.ignored is None else losses.masked_fill(batch.ignored, 0.0)
 
     def _of_numbers(self, batch: Batch, total: Tensor | float | None) -> Tensor:
@@ -300,8 +298,10 @@ class Objective(torch.nn.Module):
         if self.reduction == "plain_mean":
             return labelled(batch)
         each, weights = self._weighting.of_mean(batch, self.weight)
-        own = checked_sample_weight(sample_weight, batch.logits[..., 0])
-        return total_weight(batch, weights if own is None else [*weights, own], each)
+        if sample_weight is not None:
+            own = checked_sample_weight(sample_weight, batch.logits[..., 0].detach())
+            weights.append(own)
+        return total_weight(batch, weights, each)
 
     def _changes_losses(self) -> bool:
         """Tell if any option is set that the losses of rows depend on."""

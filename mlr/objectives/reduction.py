@@ -48,14 +48,12 @@ def _counted(batch: Batch) -> Tensor | int:
     return batch.examples - batch.ignored.sum(dtype=batch.logits.dtype)
 
 
-def checked_sample_weight(weight: Tensor | None, like: Tensor) -> Tensor | None:
+def checked_sample_weight(weight: Tensor, like: Tensor) -> Tensor:
     """Return the weights of the examples (…) in the type of a tensor (…).
 
     Raises:
         InputError: the shapes differ.
     """
-    if weight is None:
-        return None
     if weight.shape != like.shape:
         raise InputError(
             f"sample_weight of shape {tuple(weight.shape)} must have one number for each example, "
