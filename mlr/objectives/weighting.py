@@ -9,9 +9,8 @@ computed for each output as an example of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -56,6 +55,9 @@ class Weighting:
         head, loss, kernel: the pair.
         smoothing: ε, the share of targets that is spread evenly.
         temperature: T.
+        of_outputs: whether targets are separate numbers, over which torch takes means.
+        weighs: the things that weights are of.
+        asks: whether each output's loss is t f(y) + (1 − t) f(1 − y) by itself.
     """
 
     head: Head
@@ -63,29 +65,18 @@ class Weighting:
     kernel: Kernel
     smoothing: float = 0.0
     temperature: float = 1.0
+    of_outputs: bool = field(init=False)
+    weighs: Weighs = field(init=False)
+    asks: bool = field(init=False)
 
-    @cached_property
-    def weighs(self) -> Weighs:
-        """The things that weights are of."""
-        head, loss = self.head, self.loss
-        if head.range.per_target > 1 or loss.domain.per_target > 1:
-            return Weighs.NOTHING
-        smooths = isinstance(loss, SmoothedCrossEntropy)
-        if loss.linear_in_targets or smooths or self.kernel is SOFTMAX_CE:
-            return Weighs.CLASSES
-        alone = head.range.least_outputs == 1 and self.of_outputs
-        return Weighs.OUTPUTS if alone else Weighs.EXAMPLES
-
-    @cached_property
-    def of_outputs(self) -> bool:
-        """Whether targets are separate numbers, for torch's mean is over these then."""
-        return target_region(self.head, self.loss).least_outputs == 1
-
-    @cached_property
-    def asks(self) -> bool:
-        """Whether each output's loss is t f(y) + (1 − t) f(1 − y) by itself."""
+    def __post_init__(self) -> None:
+        # no cached properties, whose lock torch.compile does not enter
+        of_outputs = target_region(self.head, self.loss).least_outputs == 1
+        weighs = _weighs(self.head, self.loss, self.kernel, of_outputs)
         binary = isinstance(self.loss, BinaryCrossEntropy) or self.kernel is SIGMOID_BCE
-        return binary and self.weighs is Weighs.OUTPUTS
+        found = {"of_outputs": of_outputs, "weighs": weighs}
+        for name, value in {**found, "asks": binary and weighs is Weighs.OUTPUTS}.items():
+            object.__setattr__(self, name, value)
 
     def check(self, lists: Lists, smoothing: float) -> None:
         """Refuse options that mean nothing for this pair.
@@ -190,6 +181,15 @@ class Weighting:
             squares = isinstance(self.loss, (SquaredError, AbsoluteError))
             return (weight.sum() if squares or self.kernel is LINEAR_SE else each), []
         return each, [] if batch.numbers is None else [weight[batch.numbers]]
+
+
+def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
+    if head.range.per_target > 1 or loss.domain.per_target > 1:
+        return Weighs.NOTHING
+    smooths = isinstance(loss, SmoothedCrossEntropy)
+    if loss.linear_in_targets or smooths or kernel is SOFTMAX_CE:
+        return Weighs.CLASSES
+    return Weighs.OUTPUTS if of_outputs and head.range.least_outputs == 1 else Weighs.EXAMPLES
 
 
 def smoothed(t: Tensor, share: float) -> Tensor:

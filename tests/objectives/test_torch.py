@@ -113,7 +113,7 @@ def test_cross_entropy_of_rows(shape, soft, dtype):
         )  # fmt: skip
         if shape == "one example" and reduction == "mean":
             # torch divides by the number of outputs there, and by 1 of (1, K)
-            theirs = lambda z, own=theirs, t=wide(t): own(z[None], target=t[None])  # noqa: E731
+            theirs = lambda z, own=theirs: own(z[None], target=wide(t)[None])  # noqa: E731
         assert_same(partial(objective, targets=t), theirs, z)
         assert_gradient(objective, z, t)
 

@@ -107,9 +107,14 @@ def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
 
 def _sum(e: Tensor, axis: int) -> Tensor:
     """Sum along the axis, which is kept; along the last, a product takes a third of the time."""
-    if axis in (-1, e.dim() - 1) and e.is_contiguous():
+    # autocast would round the product to half precision
+    if axis in (-1, e.dim() - 1) and e.is_contiguous() and not _is_autocast(e):
         return e.matmul(_ones(e.shape[-1], e.dtype, e.device)).unsqueeze(-1)
     return e.sum(axis, keepdim=True)
+
+
+def _is_autocast(e: Tensor) -> bool:
+    return torch.is_autocast_enabled(e.device.type)
 
 
 @lru_cache(maxsize=64)
