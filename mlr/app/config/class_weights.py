@@ -50,8 +50,8 @@ def check_weight(weight: Any, regression: bool, classes: int | None) -> None:
         return
     if not isinstance(weight, list) or not all(_is_weight(one) for one in weight):
         raise InputError(
-            f"{shown} must be balanced, or a list of one number of at least 0 for each class, as in "
-            "loss.weight=[1,5]."
+            f"{shown} must be balanced, or a list of one number of at least 0 for each class, as "
+            "in loss.weight=[1,5]."
         )
     if not any(weight):
         raise InputError(f"{shown} must hold a number above 0, or nothing would be learnt.")
