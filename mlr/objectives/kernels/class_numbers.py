@@ -82,7 +82,11 @@ class _SoftmaxOfClasses(Function):
             losses.masked_fill_(ignored, 0.0)
         ctx.axis, ctx.total = axis, total
         ctx.save_for_backward(z, at, e, per_sum, weight, ignored)
-        return losses.squeeze(axis) if total is None else losses.sum() / total
+        if total is None:
+            return losses.squeeze(axis)
+        if isinstance(total, int) and total == losses.numel():
+            return losses.mean()
+        return losses.sum() / total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -108,13 +112,17 @@ def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
 def _sum(e: Tensor, axis: int) -> Tensor:
     """Sum along the axis, which is kept; along the last, a product takes a third of the time."""
     # autocast would round the product to half precision
-    if axis in (-1, e.dim() - 1) and e.is_contiguous() and not _is_autocast(e):
+    if e.numel() > MANY and axis in (-1, e.dim() - 1) and _is_plain(e):
         return e.matmul(_ones(e.shape[-1], e.dtype, e.device)).unsqueeze(-1)
     return e.sum(axis, keepdim=True)
 
 
-def _is_autocast(e: Tensor) -> bool:
-    return torch.is_autocast_enabled(e.device.type)
+def _is_plain(e: Tensor) -> bool:
+    return e.is_contiguous() and not torch.is_autocast_enabled(e.device.type)
+
+
+MANY = 1 << 13
+"""Fewer numbers are added up faster than they are multiplied."""
 
 
 @lru_cache(maxsize=64)
