@@ -119,7 +119,7 @@ class Moment:
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Compute losses (N,) and dL/dz (N, K) of logits and targets (N, K) as training does."""
-        weights = weights_of([self.experiment], logits.dtype, logits.device)
+        weights = weights_of([self.experiment.class_weights], logits.dtype, logits.device)
         objectives = RunObjectives([self.experiment.objective], weights=weights)
         batch = EvaluatedBatch(objectives, logits[None], targets[None])
         return batch.losses[0], batch.logit_grads[0]

@@ -29,7 +29,7 @@ from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import LINEAR_SE
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE
 from mlr.objectives.kernels.softmax import SOFTMAX_CE
-from mlr.objectives.targets import Batch
+from mlr.objectives.targets import GivenBatch
 from mlr.objectives.validation import target_region
 
 Lists = Mapping[str, Tensor | None]
@@ -49,7 +49,7 @@ class Weighs(Enum):
 
 @dataclass(frozen=True)
 class Weighting:
-    """What stands between the targets of a pair and its kernel.
+    """Layer between the targets of a pair and its kernel.
 
     Attributes:
         head, loss, kernel: the pair.
@@ -131,7 +131,7 @@ class Weighting:
                     f"output{'s need' if outputs > 1 else ' needs'} {many}{classes}."
                 )
 
-    def form(self, batch: Batch, lists: Lists) -> tuple[Tensor, Tensor, Tensor | None]:
+    def form(self, batch: GivenBatch, lists: Lists) -> tuple[Tensor, Tensor, Tensor | None]:
         """Logits z' and targets q for the kernel, and the factor S of its losses.
 
         Of weighted separate outputs z' and q are (…, K, 1) and S is (…, K), else (…, K) and (…).
@@ -166,7 +166,9 @@ class Weighting:
         prior = lists["log_prior"]
         return z if prior is None else z + prior.to(z.dtype)
 
-    def of_mean(self, batch: Batch, weight: Tensor | None) -> tuple[Tensor | float, list[Tensor]]:
+    def of_mean(
+        self, batch: GivenBatch, weight: Tensor | None
+    ) -> tuple[Tensor | float, list[Tensor]]:
         """The weights that torch's mean of this pair is divided by: of outputs, and of examples.
 
         `F.mse_loss` and `F.l1_loss` are divided by the weights of outputs, `F.cross_entropy` by

@@ -14,7 +14,6 @@ from mlr.heads.functions import log_odds
 from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.objectives.kernels.kernel import Kernel
-from mlr.training.experiment import Experiment
 
 
 class RunObjectives:
@@ -131,10 +130,9 @@ class RunObjectives:
 
 
 def weights_of(
-    lanes: Sequence[Experiment], dtype: torch.dtype, device: torch.device
+    given: Sequence[Sequence[float] | None], dtype: torch.dtype, device: torch.device
 ) -> Tensor | None:
-    """Weights of the classes of each lane (L, 1, K), 1 where it has none; None if none has any."""
-    given = [lane.class_weights for lane in lanes]
+    """Stack the weights of each lane's classes to (L, 1, K), 1 for None; None if all are None."""
     some = next((weights for weights in given if weights is not None), None)
     if some is None:
         return None

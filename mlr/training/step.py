@@ -136,7 +136,9 @@ class Program:
         objectives = [firsts.setdefault(one.function, one.objective) for one in self.lanes]
         self.subject = first.subject
         self.classification = self.subject.classes is not None
-        self.weights = weights_of(self.lanes, self.dtype, self.device)
+        self.weights = weights_of(
+            [lane.class_weights for lane in self.lanes], self.dtype, self.device
+        )
         self.objectives = RunObjectives(objectives, self.classification, self.weights)
         self.network, self.parts = self._networks(objectives)
         own = self.network

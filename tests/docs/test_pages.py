@@ -272,7 +272,7 @@ def test_the_example_of_parts_of_your_own_is_consistent():
 
 
 def test_one_line_takes_the_place_of_cross_entropy():
-    scope: dict[str, Any] = {}
+    scope: dict = {}
     exec(example("replaced.py"), scope)
     assert scope["loss"].item() == pytest.approx(scope["theirs"].item(), rel=1e-6)
     assert scope["model"].weight.grad.isfinite().all()
