@@ -169,7 +169,7 @@ class Weighting:
     def of_mean(
         self, batch: GivenBatch, weight: Tensor | None
     ) -> tuple[Tensor | float, list[Tensor]]:
-        """The weights that torch's mean of this pair is divided by: of outputs, and of examples.
+        """Find what divides torch's mean of this pair: weights of outputs, and of examples.
 
         `F.mse_loss` and `F.l1_loss` are divided by the weights of outputs, `F.cross_entropy` by
         those of class numbers; the mean of soft targets, and of binary cross-entropy, by counts.

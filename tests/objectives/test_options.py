@@ -352,7 +352,9 @@ def test_vmap_and_grad(options):
 
 # torch 2.13's own compiler makes an instance of the Function it traces
 @pytest.mark.filterwarnings("ignore:.*autograd.function.Function.*should not be instantiated")
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(
+    "options", [OPTIONS[1], *(pytest.param(one, marks=pytest.mark.slow) for one in OPTIONS[::2])]
+)
 def test_compiles_without_a_break(options):
     objective = Objective("softmax", "ce", axis=1, **options)
     z = Z.clone().requires_grad_()
@@ -403,3 +405,15 @@ def test_probabilities_are_warned_of_where_targets_are_class_numbers():
     z = torch.rand(40, 3, generator=torch.Generator().manual_seed(0)).softmax(-1)
     with pytest.warns(UserWarning, match="are probabilities that sum to 1: are they predictions"):
         Objective("softmax", "ce", axis=1)(z, torch.zeros(40).long())
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_many_examples_are_as_exact_as_few(autocast):
+    """Many are added up by a product, which autocast would round."""
+    z = torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))
+    c = torch.arange(3000) % 3
+    objective = Objective("softmax", "ce")
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        losses = objective(z, c)
+    expected = F.cross_entropy(z.double(), c, reduction="none")
+    torch.testing.assert_close(losses.double(), expected, rtol=1e-6, atol=0)
