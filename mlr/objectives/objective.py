@@ -20,7 +20,7 @@ from mlr.objectives.kernels.kernel import MODERATE, times
 from mlr.objectives.kernels.table import kernel_of
 from mlr.objectives.options import Numbers, vector
 from mlr.objectives.reduction import REDUCTIONS, checked_sample_weight, labelled, total_weight
-from mlr.objectives.targets import IGNORED, GivenBatch, is_integer, outputs_last, read_numbers
+from mlr.objectives.targets import IGNORED, ReadTargets, is_integer, outputs_last, read_numbers
 from mlr.objectives.weighting import Weighting
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -230,7 +230,7 @@ class Objective(torch.nn.Module):
             return kernel.hard_losses(logits, targets)
         return attached(kernel, logits, targets)
 
-    def _read(self, logits: Tensor, targets: Tensor) -> tuple[GivenBatch, torch.dtype]:
+    def _read(self, logits: Tensor, targets: Tensor) -> tuple[ReadTargets, torch.dtype]:
         """Judge logits and targets; both in the type of kernels, and the type of the results."""
         z, t = outputs_last(logits, targets, self.axis)
         looked = logits.is_cpu and not (torch.compiler.is_compiling() or _transformed())
@@ -240,7 +240,7 @@ class Objective(torch.nn.Module):
             if self.ignore_index >= 0:
                 raise InputError(validation.no_numbers(self.ignore_index, t))
             z, t, dtype = _computed(z, t)
-            return GivenBatch(z, t, None, None, hard, looked), dtype
+            return ReadTargets(z, t, None, None, hard, looked), dtype
         width = self._check_width(z)
         if self._per_target > 1 or (width == 1 and self._any_target):
             raise InputError(validation.no_classes(self.loss, t))
@@ -249,9 +249,9 @@ class Objective(torch.nn.Module):
         if looked:
             self._look_at(z)
         z, _, dtype = _computed(z, z)
-        return GivenBatch(z, None, numbers, ignored, True, looked), dtype
+        return ReadTargets(z, None, numbers, ignored, True, looked), dtype
 
-    def _each(self, batch: GivenBatch, sample_weight: Tensor | None) -> Tensor:
+    def _each(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor:
         """L (…), weighted, and 0 where it is ignored."""
         z, q, factor = self._weighting.form(batch, self._buffers)
         # smoothed targets are soft
@@ -265,7 +265,7 @@ class Objective(torch.nn.Module):
             losses = times(checked_sample_weight(sample_weight, losses), losses)
         return losses if batch.ignored is None else losses.masked_fill(batch.ignored, 0.0)
 
-    def _of_numbers(self, batch: GivenBatch, total: Tensor | float | None) -> Tensor:
+    def _of_numbers(self, batch: ReadTargets, total: Tensor | float | None) -> Tensor:
         """L (…) of class numbers without one-hot rows, or Σ L / total."""
         assert batch.numbers is not None
         assert self.kernel.of_classes is not None
@@ -277,7 +277,7 @@ class Objective(torch.nn.Module):
             weight = weight.to(z.dtype)[batch.numbers]
         return self.kernel.of_classes(z, batch.numbers, axis, weight, batch.ignored, total)
 
-    def _is_direct(self, batch: GivenBatch, sample_weight: Tensor | None) -> bool:
+    def _is_direct(self, batch: ReadTargets, sample_weight: Tensor | None) -> bool:
         """Tell if losses of this batch are computed without one-hot rows."""
         return (
             self.kernel.of_classes is not None
@@ -289,7 +289,7 @@ class Objective(torch.nn.Module):
             and not is_functional()
         )
 
-    def _total(self, batch: GivenBatch, sample_weight: Tensor | None) -> Tensor | float | None:
+    def _total(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor | float | None:
         """The number that divides the sum of all losses; None where they are not added up."""
         if self.reduction == "none":
             return None

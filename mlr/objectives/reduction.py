@@ -15,18 +15,18 @@ from math import prod
 from torch import Tensor
 
 from mlr.core.checks import InputError
-from mlr.objectives.targets import GivenBatch
+from mlr.objectives.targets import ReadTargets
 
 REDUCTIONS = ("none", "mean", "plain_mean", "sum")
 
 
-def labelled(batch: GivenBatch) -> Tensor | int:
+def labelled(batch: ReadTargets) -> Tensor | int:
     """Count the examples that have a label, at least 1."""
     count = _counted(batch)
     return max(count, 1) if isinstance(count, int) else count.clamp(min=1)
 
 
-def total_weight(batch: GivenBatch, weights: list[Tensor], each: Tensor | float) -> Tensor | float:
+def total_weight(batch: ReadTargets, weights: list[Tensor], each: Tensor | float) -> Tensor | float:
     """`each` times the sum, over the examples with a label, of the products of their weights.
 
     Args:
@@ -41,7 +41,7 @@ def total_weight(batch: GivenBatch, weights: list[Tensor], each: Tensor | float)
     return each * (product if ignored is None else product.masked_fill(ignored, 0.0)).sum()
 
 
-def _counted(batch: GivenBatch) -> Tensor | int:
+def _counted(batch: ReadTargets) -> Tensor | int:
     if batch.ignored is None:
         return batch.examples
     # a sum of integers is divided in float32, whatever the logits are

@@ -14,7 +14,7 @@ IGNORED = -100
 """torch's number for examples without a label."""
 
 
-class GivenBatch(NamedTuple):
+class ReadTargets(NamedTuple):
     """Logits with their targets, of which one kind is given.
 
     Attributes:
@@ -102,7 +102,7 @@ def read_numbers(
         looked_at: whether values may be looked at.
 
     Returns:
-        Class numbers of int64, 0 where they are ignored, and where that is, as in `GivenBatch`.
+        Class numbers of int64, 0 where they are ignored, and where that is, as in `ReadTargets`.
 
     Raises:
         InputError: a number is no class of these.

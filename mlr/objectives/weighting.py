@@ -29,7 +29,7 @@ from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import LINEAR_SE
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE
 from mlr.objectives.kernels.softmax import SOFTMAX_CE
-from mlr.objectives.targets import GivenBatch
+from mlr.objectives.targets import ReadTargets
 from mlr.objectives.validation import target_region
 
 Lists = Mapping[str, Tensor | None]
@@ -131,7 +131,7 @@ class Weighting:
                     f"output{'s need' if outputs > 1 else ' needs'} {many}{classes}."
                 )
 
-    def form(self, batch: GivenBatch, lists: Lists) -> tuple[Tensor, Tensor, Tensor | None]:
+    def form(self, batch: ReadTargets, lists: Lists) -> tuple[Tensor, Tensor, Tensor | None]:
         """Logits z' and targets q for the kernel, and the factor S of its losses.
 
         Of weighted separate outputs z' and q are (…, K, 1) and S is (…, K), else (…, K) and (…).
@@ -167,7 +167,7 @@ class Weighting:
         return z if prior is None else z + prior.to(z.dtype)
 
     def of_mean(
-        self, batch: GivenBatch, weight: Tensor | None
+        self, batch: ReadTargets, weight: Tensor | None
     ) -> tuple[Tensor | float, list[Tensor]]:
         """Find what divides torch's mean of this pair: weights of outputs, and of examples.
 
