@@ -25,6 +25,9 @@ class Loss(ABC):
     """The region of targets that it takes."""
     matches_head: ClassVar[bool] = False
     """True for the one loss that is defined by the head's potential instead of predictions."""
+    linear_in_targets: ClassVar[bool] = False
+    """True for Σ_k t_k f(y_k), and t f(y) + (1 − t) f(1 − y) of one output: a class may be weighted
+    by its target."""
 
     @abstractmethod
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:

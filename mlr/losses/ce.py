@@ -24,6 +24,7 @@ class CrossEntropy(Loss):
     name: ClassVar[str] = "ce"
     domain: ClassVar[Region] = SIMPLEX
     target_domain: ClassVar[Region] = SIMPLEX
+    linear_in_targets: ClassVar[bool] = True
 
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """L = −Σ_k t_k log y_k (…); K = 1: −t log y − (1 − t) log(1 − y)."""

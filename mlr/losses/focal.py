@@ -32,6 +32,7 @@ class Focal(Loss):
     name: ClassVar[str] = "focal"
     domain: ClassVar[Region] = SIMPLEX
     target_domain: ClassVar[Region] = SIMPLEX
+    linear_in_targets: ClassVar[bool] = True
 
     def __init__(self, gamma: float = 2.0) -> None:
         """Set γ.

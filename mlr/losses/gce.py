@@ -28,6 +28,7 @@ class GeneralisedCrossEntropy(Loss):
     name: ClassVar[str] = "gce"
     domain: ClassVar[Region] = SIMPLEX
     target_domain: ClassVar[Region] = SIMPLEX
+    linear_in_targets: ClassVar[bool] = True
 
     def __init__(self, q: float = 0.7) -> None:
         """Set q.

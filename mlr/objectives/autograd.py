@@ -20,8 +20,7 @@ Gradients = tuple[None, Tensor | None, Tensor | None]
 
 def attached(kernel: Kernel, logits: Tensor, targets: Tensor) -> Tensor:
     """Losses (…) of logits and targets (…, K), with `kernel.gradient` for their derivative."""
-    functional = torch._C._are_functorch_transforms_active() or _forward_mode()
-    if functional and not torch.compiler.is_compiling():
+    if is_functional() and not torch.compiler.is_compiling():
         losses: Tensor = _Transformed.apply(kernel, logits, targets)
     else:
         losses = _Attached.apply(kernel, logits, targets)
@@ -89,5 +88,8 @@ def _gradient_of_targets(kernel: Kernel, logits: Tensor, targets: Tensor) -> Ten
     return found
 
 
-def _forward_mode() -> bool:
-    return torch.autograd.forward_ad._current_level >= 0
+def is_functional() -> bool:
+    """Tell if a transform of torch.func, or forward mode, is at work."""
+    return (
+        torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+    )

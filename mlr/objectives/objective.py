@@ -8,26 +8,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.core.checks import InputError
+from mlr.core.checks import InputError, fraction, known, positive
 from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX
 from mlr.heads.base import Head
+from mlr.losses import CrossEntropy, SmoothedCrossEntropy
 from mlr.losses.base import Loss
 from mlr.objectives import validation
-from mlr.objectives.autograd import attached
+from mlr.objectives.autograd import attached, is_functional
 from mlr.objectives.compatibility import check_pair, find_head, find_loss
-from mlr.objectives.kernels.kernel import MODERATE
+from mlr.objectives.kernels.kernel import MODERATE, times
 from mlr.objectives.kernels.table import kernel_of
+from mlr.objectives.options import Numbers, vector
+from mlr.objectives.reduction import REDUCTIONS, checked_sample_weight, labelled, total_weight
+from mlr.objectives.targets import IGNORED, ReadTargets, is_integer, outputs_last, read_numbers
+from mlr.objectives.weighting import Weighting
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 HALVES = {torch.float16, torch.bfloat16}
+USUAL = {
+    **{"axis": -1, "ignore_index": IGNORED, "label_smoothing": 0.0, "temperature": 1.0},
+    "reduction": "none",
+}
+"""Options that are shown where they are others."""
 
 
 class Objective(torch.nn.Module):
-    """Losses and closed-form dL/dz of logits (…, K) against targets (…, K).
+    """Losses and closed-form dL/dz of logits (…, K) against targets.
 
     Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes:
-    (B, K), or (R, B, K) for R runs. Targets are one-hot or soft probabilities (real numbers for
-    squared error).
+    (B, K), or (R, B, K) for R runs; `axis` says where the outputs are if not last. Targets are
+    class numbers (…) of an integer type, or rows (…, K): one-hot or soft probabilities, real
+    numbers for squared error.
 
     A pair is computed by its kernel in the type of the logits; half precision in float32,
     rounded once. Value and dL/dz are within 4 ulp of the truth for hard targets, tails and
@@ -42,8 +53,11 @@ class Objective(torch.nn.Module):
     +∞ is that for a sigmoid and NaN for a softmax. NaN stays NaN, in its own example.
 
     Misuse is refused where values can be seen (eager, on the CPU): targets outside the loss's
-    domain, class indices, shapes that do not fit; logits that look like probabilities are
-    warned of once.
+    domain, numbers that are no class, shapes that do not fit; logits that look like
+    probabilities are warned of once.
+
+    Options are those of torch's losses: with z' = z/T + log π, q the smoothed and weighed
+    targets and S their weight, an example costs S · ℓ(z', q). Weights and priors are buffers.
 
     Attributes:
         head: the head, logits → predictions.
@@ -53,6 +67,10 @@ class Objective(torch.nn.Module):
             and loss by automatic differentiation.
     """
 
+    weight: Tensor | None
+    pos_weight: Tensor | None
+    log_prior: Tensor | None
+
     def __init__(
         self,
         head: Head | str,
@@ -60,6 +78,14 @@ class Objective(torch.nn.Module):
         *,
         outputs: int | None = None,
         strict: bool = True,
+        axis: int | None = -1,
+        weight: Numbers | None = None,
+        pos_weight: Numbers | None = None,
+        ignore_index: int = IGNORED,
+        label_smoothing: float = 0.0,
+        temperature: float = 1.0,
+        prior: Numbers | None = None,
+        reduction: str = "none",
     ) -> None:
         """Join `head` and `loss`, instances or names.
 
@@ -68,62 +94,251 @@ class Objective(torch.nn.Module):
             loss: a loss or the name of one.
             outputs: K, if it is known; logits of another width are then refused.
             strict: False lets pairs run that are defined but senseless.
+            axis: of the outputs in the logits, as 1 for (B, K, H, W); None for logits that have
+                none, each number being the one output of its example.
+            weight: of each class, w_k (K,); of each output, for losses of separate outputs
+                such as bce; of one output it may be that of the classes 0 and 1.
+            pos_weight: of target 1 of each output (K,), for bce.
+            ignore_index: class number of examples that count nothing.
+            label_smoothing: ε in [0, 1): targets become (1 − ε)t + ε/K.
+            temperature: T, which the logits are divided by.
+            prior: frequencies or probabilities π_k (K,) of the classes, whose logarithms are
+                added to the logits (Menon et al., Long-tail learning via logit adjustment, ICLR
+                2021); π ** τ for their τ.
+            reduction: "none" for one loss an example; "sum"; "mean", as torch's loss of the pair
+                has it, a mean weighted by class and example; "plain_mean", Σ L by the number of
+                examples that have a label. `mlr.objectives.reduction` has the formulas.
 
         Raises:
-            InputError: the pair is not legal, see `check_pair`.
+            InputError: the pair is not legal, see `check_pair`, or has no such option.
         """
         super().__init__()
         self.head, self.loss = find_head(head), find_loss(loss)
-        self.outputs, self.strict = outputs, strict
+        self.outputs, self.strict, self.axis = outputs, strict, axis
+        self.ignore_index, self.reduction = ignore_index, known("reduction", reduction, REDUCTIONS)
+        self.label_smoothing = float(fraction("label_smoothing", label_smoothing))
+        self.temperature = float(positive("temperature", temperature))
         check_pair(self.head, self.loss, outputs, strict)
+        for name, values in (("weight", weight), ("pos_weight", pos_weight), ("log_prior", prior)):
+            shown = name.removeprefix("log_")
+            found = None if values is None else vector(shown, values, above=shown == "prior")
+            if shown == "prior" and found is not None:
+                found = (found / found.sum()).log()
+            self.register_buffer(name, found)
         self._per_target = self.head.range.per_target
         self._refused = [self._refuses(n * self._per_target) for n in (1, 2)]
-        self.kernel, self.exact = kernel_of(self.head, self.loss)
+        self._find_kernel()
+        self._weighting.check(self._buffers, self.label_smoothing)
+        self._fitting: set[int] = set()
+        if outputs is not None:
+            self._check_lengths(outputs)
         region = validation.target_region(self.head, self.loss)
         self._any_target = region == REALS
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
+        alone = self.head.range.least_outputs == 1
+        self._unsure_of_axis = axis == -1 and outputs is None and alone
         # a list: nn.Module looks closely at every attribute that is set
         self._calls = [0]
+        self._plain = reduction == "none" and axis == -1 and not self._changes_losses()
 
-    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """L (…), one number an example, no reduction; the same as calling the objective.
+    def losses(
+        self, logits: Tensor, targets: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """L (…), one weighted number an example, 0 where it is ignored; no reduction.
+
+        Raises:
+            InputError: as `forward`.
+        """
+        if self._plain and sample_weight is None and targets.is_floating_point():
+            return self._of_rows(logits, targets)
+        batch, dtype = self._read(logits, targets)
+        if self._is_direct(batch, sample_weight):
+            return self._of_numbers(batch, None).to(dtype)
+        return self._each(batch, sample_weight).to(dtype)
+
+    def gradient(
+        self, logits: Tensor, targets: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """dL/dz in the shape of the logits: of each example's own loss, or of the reduced one.
+
+        Raises:
+            InputError: as `forward`.
+        """
+        if self._plain and sample_weight is None and targets.is_floating_point():
+            self._checked(logits, targets)
+            logits, targets, dtype = _computed(logits, targets)
+            return self.kernel.gradient(logits, targets).to(dtype)
+        batch, dtype = self._read(logits, targets)
+        z, q, factor = self._weighting.form(batch, self._buffers)
+        slopes = self.kernel.gradient(z, q)
+        if factor is not None:
+            slopes = slopes * factor.unsqueeze(-1)
+        if slopes.dim() > batch.logits.dim():
+            slopes = slopes.squeeze(-1)
+        each: Tensor | float = 1 / self.temperature
+        if sample_weight is not None:
+            each = each * checked_sample_weight(sample_weight, slopes[..., 0]).unsqueeze(-1)
+        total = self._total(batch, sample_weight)
+        slopes = slopes * (each if total is None else each / total)
+        if batch.ignored is not None:  # last, for the total of none is 0
+            slopes = slopes.masked_fill(batch.ignored.unsqueeze(-1), 0.0)
+        if self.axis is None:
+            slopes = slopes.squeeze(-1)
+        elif self.axis != -1:
+            slopes = slopes.movedim(-1, self.axis)
+        return slopes.to(dtype)
+
+    def forward(
+        self, logits: Tensor, targets: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """L (…), or its reduction (), with autograd attached: its backward is `gradient`.
+
+        Args:
+            logits: z (…, K), or with the outputs along `axis`.
+            targets: class numbers (…), or rows in the shape of the logits.
+            sample_weight: of each example (…), which multiplies its loss.
 
         Raises:
             InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
-        return self.forward(logits, targets)
+        if self._plain and sample_weight is None and targets.is_floating_point():
+            return self._of_rows(logits, targets)
+        batch, dtype = self._read(logits, targets)
+        total = self._total(batch, sample_weight)
+        if self._is_direct(batch, sample_weight):
+            losses = self._of_numbers(batch, total)
+        else:
+            losses = self._each(batch, sample_weight)
+            losses = losses if total is None else losses.sum() / total
+        return losses if losses.dtype == dtype else losses.to(dtype)
 
-    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """dL/dz (…, K), the gradient of each example's own loss.
-
-        Raises:
-            InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
-        """
-        self._checked(logits, targets)
+    def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """L (…) of logits and rows (…, K) without any option."""
+        seen = self._checked(logits, targets)
         logits, targets, dtype = _computed(logits, targets)
-        return self.kernel.gradient(logits, targets).to(dtype)
+        losses = self._computed_losses(logits, targets, seen)
+        return losses if losses.dtype == dtype else losses.to(dtype)
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """L (…) with autograd attached: its backward is `gradient`.
-
-        Raises:
-            InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
-        """
-        seen, kernel = self._checked(logits, targets), self.kernel
-        logits, targets, dtype = _computed(logits, targets)
+    def _computed_losses(self, logits: Tensor, targets: Tensor, seen: bool) -> Tensor:
+        """L (…) of the kernel; `seen` says that all targets are seen to be hard."""
+        kernel = self.kernel
         with_graph = torch.is_grad_enabled() and (logits.requires_grad or targets.requires_grad)
         if kernel.differentiable or not (with_graph or _transformed()):
-            losses = kernel.losses(logits, targets)
-        elif kernel.hard_losses is not None and seen and _is_moderate(logits):
-            losses = kernel.hard_losses(logits, targets)
-        else:
-            losses = attached(kernel, logits, targets)
-        return losses if losses.dtype == dtype else losses.to(dtype)
+            return kernel.losses(logits, targets)
+        if kernel.hard_losses is not None and seen and _is_moderate(logits):
+            return kernel.hard_losses(logits, targets)
+        return attached(kernel, logits, targets)
+
+    def _read(self, logits: Tensor, targets: Tensor) -> tuple[ReadTargets, torch.dtype]:
+        """Judge logits and targets; both in the type of kernels, and the type of the results."""
+        z, t = outputs_last(logits, targets, self.axis)
+        looked = logits.is_cpu and not (torch.compiler.is_compiling() or _transformed())
+        if not (is_integer(t) and t.shape == z.shape[:-1]):
+            hard = self._checked(z, t)
+            self._check_lengths(z.shape[-1])
+            if self.ignore_index >= 0:
+                raise InputError(validation.no_numbers(self.ignore_index, t))
+            z, t, dtype = _computed(z, t)
+            return ReadTargets(z, t, None, None, hard, looked), dtype
+        width = self._check_width(z)
+        if self._per_target > 1 or (width == 1 and self._any_target):
+            raise InputError(validation.no_classes(self.loss, t))
+        self._check_lengths(width)
+        numbers, ignored = read_numbers(t, width, self.ignore_index, looked)
+        if looked:
+            self._look_at(z)
+        z, _, dtype = _computed(z, z)
+        return ReadTargets(z, None, numbers, ignored, True, looked), dtype
+
+    def _each(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor:
+        """L (…), weighted, and 0 where it is ignored."""
+        z, q, factor = self._weighting.form(batch, self._buffers)
+        # smoothed targets are soft
+        seen = batch.hard and batch.looked and not self._weighting.smoothing
+        losses = self._computed_losses(z, q, seen)
+        if factor is not None:
+            losses = times(factor, losses)
+        if losses.dim() == batch.logits.dim():  # each output an example of its own
+            losses = losses.sum(-1)
+        if sample_weight is not None:
+            losses = times(checked_sample_weight(sample_weight, losses), losses)
+        return losses if batch.ignored is None else losses.masked_fill(batch.ignored, 0.0)
+
+    def _of_numbers(self, batch: ReadTargets, total: Tensor | float | None) -> Tensor:
+        """L (…) of class numbers without one-hot rows, or Σ L / total."""
+        assert batch.numbers is not None
+        assert self.kernel.of_classes is not None
+        z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, self.weight
+        if self.axis not in (None, -1):
+            axis = self.axis
+            z = z.movedim(-1, axis)
+        if weight is not None:
+            weight = weight.to(z.dtype)[batch.numbers]
+        return self.kernel.of_classes(z, batch.numbers, axis, weight, batch.ignored, total)
+
+    def _is_direct(self, batch: ReadTargets, sample_weight: Tensor | None) -> bool:
+        """Tell if losses of this batch are computed without one-hot rows."""
+        return (
+            self.kernel.of_classes is not None
+            and batch.numbers is not None
+            and sample_weight is None
+            and batch.logits.shape[-1] > 1
+            and not self._weighting.smoothing
+            and not torch.compiler.is_compiling()
+            and not is_functional()
+        )
+
+    def _total(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor | float | None:
+        """The number that divides the sum of all losses; None where they are not added up."""
+        if self.reduction == "none":
+            return None
+        if self.reduction == "sum":
+            return 1
+        if self.reduction == "plain_mean":
+            return labelled(batch)
+        each, weights = self._weighting.of_mean(batch, self.weight)
+        if sample_weight is not None:
+            own = checked_sample_weight(sample_weight, batch.logits[..., 0].detach())
+            weights.append(own)
+        return total_weight(batch, weights, each)
+
+    def _changes_losses(self) -> bool:
+        """Tell if any option is set that the losses of rows depend on."""
+        return (
+            any(own is not None for own in self._buffers.values())
+            or self.label_smoothing > 0
+            or self.temperature != 1
+            or self.ignore_index >= 0
+        )
+
+    def _find_kernel(self) -> None:
+        """Set the kernel and what is around it: weights are of smoothed targets."""
+        self.kernel, self.exact = kernel_of(self.head, self.loss)
+        smoothing = self.label_smoothing
+        if isinstance(self.loss, SmoothedCrossEntropy) and self.weight is not None:
+            smoothing = self.loss.epsilon
+            self.kernel, self.exact = kernel_of(self.head, CrossEntropy())
+        self._weighting = Weighting(self.head, self.loss, self.kernel, smoothing, self.temperature)
+
+    def _check_lengths(self, outputs: int) -> None:
+        if outputs not in self._fitting:
+            self._weighting.check_lengths(self._buffers, outputs)
+            self._fitting.add(outputs)
 
     def extra_repr(self) -> str:
         """Return the text between the brackets when torch prints the module."""
-        return f"head={self.head.name}, loss={self.loss.name}, exact={self.exact}"
+        return ", ".join(
+            [
+                f"head={self.head.name}, loss={self.loss.name}, exact={self.exact}",
+                *(
+                    f"{name}={getattr(self, name)!r}"
+                    for name, usual in USUAL.items()
+                    if getattr(self, name) != usual
+                ),
+                *(f"{name}=({len(own)},)" for name, own in self.named_buffers()),
+            ]
+        )
 
     def _refuses(self, width: int) -> bool:
         """Tell if logits of this width are illegal, found once and not at every step."""
@@ -139,14 +354,19 @@ class Objective(torch.nn.Module):
         same = logits.shape == targets.shape if count == 1 else False
         if not same or not FLOATS.issuperset(types):
             validation.check_shapes(logits, targets, count)
-        width = logits.shape[-1] if logits.dim() else 0
-        if width == 0 or (self.outputs is not None and width != self.outputs):
-            self._refuse_width(logits)
-        if self._refused[width > count]:
-            check_pair(self.head, self.loss, width, self.strict)
+        self._check_width(logits)
         if not logits.is_cpu or torch.compiler.is_compiling() or _transformed():
             return False
         return self._check_values(logits, targets)
+
+    def _check_width(self, logits: Tensor) -> int:
+        """Judge the number of outputs, and return it."""
+        width = logits.shape[-1] if logits.dim() else 0
+        if width == 0 or (self.outputs is not None and width != self.outputs):
+            self._refuse_width(logits)
+        if self._refused[width > self._per_target]:
+            check_pair(self.head, self.loss, width, self.strict)
+        return width
 
     def _refuse_width(self, logits: Tensor) -> None:
         if logits.dim() == 0:
@@ -162,17 +382,24 @@ class Objective(torch.nn.Module):
         Returns:
             Whether all targets are hard: 0 or 1, and one-hot where they must sum to 1.
         """
-        self._calls[0] += 1
-        # at calls 1, 2, 4, 8 …: who passes probabilities does so from the first
-        due = self._squashes and self._calls[0].bit_count() == 1
-        if due and validation.warn_of_probabilities(self.head, logits):
-            self._squashes = False
+        self._look_at(logits)
         if self._any_target or not targets.numel():
             return False
         if _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
             return True
         validation.check_targets(self.head, self.loss, targets)
         return False
+
+    def _look_at(self, logits: Tensor) -> None:
+        """Warn of logits that are probabilities, or examples without an output axis."""
+        self._calls[0] += 1
+        # at calls 1, 2, 4, 8 …: who passes probabilities does so from the first
+        if self._calls[0].bit_count() > 1:
+            return
+        if self._squashes and validation.warn_of_probabilities(self.head, logits):
+            self._squashes = False
+        if self._unsure_of_axis and validation.warn_of_one_example(logits):
+            self._unsure_of_axis = False
 
     def _repr_html_(self) -> str:
         """Display the curves of loss and gradient in a notebook."""
@@ -181,11 +408,12 @@ class Objective(torch.nn.Module):
         return html(self.head, self.loss, self.kernel, self.outputs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "kernel"}
+        made = ("kernel", "_weighting")  # again, by `__setstate__`
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.kernel, self.exact = kernel_of(self.head, self.loss)
+        self._find_kernel()
 
 
 def _computed(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:

@@ -12,6 +12,8 @@ from mlr.core.domains import Interval, Region
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 
+NO_LABEL = (-100, 255, -1)
+"""Numbers that usually mark examples without a label."""
 FEWEST = 32
 """Fewer numbers in [0, 1] may well be logits."""
 
@@ -22,7 +24,7 @@ def target_region(head: Head, loss: Loss) -> Region:
 
 
 def check_shapes(logits: Tensor, targets: Tensor, per_target: int = 1) -> None:
-    """Refuse shapes and types that do not fit; reads values only to name a class index.
+    """Refuse shapes and types of rows that do not fit.
 
     Args:
         logits: z (…, per_target · K).
@@ -34,8 +36,6 @@ def check_shapes(logits: Tensor, targets: Tensor, per_target: int = 1) -> None:
     """
     if logits.dim() == 0:
         raise InputError("logits of shape () have no output axis; use shape (…, K).")
-    if not targets.is_floating_point() and targets.shape == logits.shape[:-1]:
-        raise InputError(_indices(logits, targets))
     last = targets.shape[-1] * per_target if targets.dim() else 0
     if (*targets.shape[:-1], last) != tuple(logits.shape):
         raise InputError(
@@ -91,6 +91,36 @@ def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
     return True
 
 
+def warn_of_one_example(logits: Tensor) -> bool:
+    """Warn if logits (N,) may be a batch, but are taken as one example of N outputs."""
+    if logits.dim() != 1 or len(logits) < FEWEST:
+        return False
+    count = len(logits)
+    warnings.warn(
+        f"logits of shape ({count},) are taken as one example with {count} outputs, whose losses "
+        f"are added up. For {count} examples of one output use axis=None; outputs={count} says "
+        "that it is meant. (Warned once.)",
+        stacklevel=users_stacklevel(),
+    )
+    return True
+
+
+def no_classes(loss: Loss, targets: Tensor) -> str:
+    """Return the refusal of class numbers (…) where targets are real numbers."""
+    return (
+        f"targets of type {targets.dtype} are class numbers, but loss={loss.name} takes real "
+        "numbers here, in the shape (…, K) of the outputs: targets[..., None].to(logits.dtype)."
+    )
+
+
+def no_numbers(ignore_index: int, targets: Tensor) -> str:
+    """Return the refusal of an ignored class where targets are rows."""
+    return (
+        f"ignore_index={ignore_index} needs class numbers as targets, but these are of type "
+        f"{targets.dtype}; give examples that are to be ignored a sample_weight of 0."
+    )
+
+
 def _refuse_outside(region: Region, loss: Loss, targets: Tensor, outside: Tensor) -> None:
     if outside.any():
         value = targets[outside][0].item()
@@ -110,40 +140,29 @@ def _refuse_sums(region: Region, loss: Loss, outputs: int, wrong: Tensor) -> Non
 
 
 def _what_differs(logits: Tensor, targets: Tensor, per_target: int) -> str:
-    one_hot = "Use one-hot targets (…, K), or (…, 1) for one output."
+    rows = "Use class numbers of shape (…), one-hot targets (…, K), or (…, 1) for one output."
     if per_target > 1:
         return (
             f"the shapes must be (…, {per_target}K) and (…, K), {per_target} logits for each "
             "target; nothing is broadcast."
         )
     if targets.shape == logits.shape[:-1]:
-        last = "1" if logits.shape[-1] == 1 else "K"
+        one = logits.shape[-1] == 1
+        remedy = "targets[..., None]" if one else "targets.long() if these are class numbers"
         return (
-            f"the output axis is missing, (…) against (…, {last}); nothing is broadcast. {one_hot}"
+            f"the output axis is missing, (…) against (…, {1 if one else 'K'}); nothing is "
+            f"broadcast. Use {remedy}."
         )
+    if logits.dim() > 2 and targets.shape == (*logits.shape[:1], *logits.shape[2:]):
+        return "these are class numbers of outputs along axis 1. Use axis=1."
     if targets.dim() == logits.dim() and targets.shape[:-1] == logits.shape[:-1]:
-        return f"K = {targets.shape[-1]} against K = {logits.shape[-1]} outputs. {one_hot}"
-    return f"the shapes must be equal, nothing is broadcast. {one_hot}"
-
-
-def _indices(logits: Tensor, targets: Tensor) -> str:
-    """Return the advice about class indices (…)."""
-    outputs = logits.shape[-1]
-    found = f"targets of type {targets.dtype} and shape {tuple(targets.shape)} are class indices"
-    if outputs == 1:
-        return f"{found}, but one output needs shape (…, 1): targets[..., None].to(logits.dtype)."
-    lost = targets[(targets < 0) | (targets >= outputs)] if targets.is_cpu else targets[:0]
-    value = f", among them {lost[0].item()} for {outputs} outputs" if len(lost) else ""
-    label = _kind_of_label(float(lost[0])) if len(lost) else ""
-    return (
-        f"{found}{value}, but one-hot targets (…, {outputs}) are needed: "
-        f"torch.nn.functional.one_hot(targets, {outputs}).to(logits.dtype).{label}"
-    )
+        return f"K = {targets.shape[-1]} against K = {logits.shape[-1]} outputs. {rows}"
+    return f"the shapes must be equal, nothing is broadcast. {rows}"
 
 
 def _kind_of_label(value: float) -> str:
-    if value in (-100, 255, -1):
+    if value in NO_LABEL:
         return f" {value:g} marks examples without a label: leave them out."
     if value > 1 and value == int(value):
-        return " For class indices use torch.nn.functional.one_hot(labels, K).to(logits.dtype)."
+        return " Class numbers are of an integer type and of shape (…): labels.long()."
     return ""

@@ -56,6 +56,8 @@ class Experiment:
         device: a torch device.
         max_grad_norm: the mean gradient is scaled down to this norm, None: never.
         patience: stop after so many epochs without a lower validation loss, None: never.
+        class_weights: of the classes 0 … K − 1, which multiply the losses of their examples; None
+            weighs nothing.
 
     Raises:
         InputError: a value out of range, a batch larger than the training split, or patience
@@ -79,6 +81,7 @@ class Experiment:
     device: str = "cpu"
     max_grad_norm: float | None = None
     patience: int | None = None
+    class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         check_run_options(vars(self))

@@ -24,9 +24,17 @@ class RunObjectives:
     Args:
         objectives: of the lanes.
         hard: True if all targets are 0 or 1, one-hot if there are several.
+        weights: of each lane's classes (L, 1, K), two for one output, which multiply the losses of
+            their examples, and so dL/dz; None if no lane has any.
     """
 
-    def __init__(self, objectives: Sequence[Objective], hard: bool = False) -> None:
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        hard: bool = False,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.weights = weights
         self.groups: list[Group] = []
         start = 0
         # once for each object: lanes of one function may share it
@@ -40,6 +48,11 @@ class RunObjectives:
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
+        if self.weights is None:
+            return self._unweighted(logits, targets)
+        return self._unweighted(logits, targets).mul_(self._factors(targets).unsqueeze(-1))
+
+    def _unweighted(self, logits: Tensor, targets: Tensor) -> Tensor:
         if len(self.groups) == 1:
             whole = self.groups[0].kernel.gradient(logits, targets)
             # the stride of a single output means nothing
@@ -54,9 +67,10 @@ class RunObjectives:
 
     def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
-        return self._map(
+        losses = self._map(
             lambda group, z, t: group.kernel.losses(z, t), axis, logits[..., 0], logits, targets
         )
+        return losses if self.weights is None else losses.mul_(self._factors(targets))
 
     def margins(self, logits: Tensor) -> Tensor:
         """Log-odds of the outputs (L, B, K): z_k, or z_k − log Σ_{j≠k} exp z_j if they sum to 1."""
@@ -77,7 +91,17 @@ class RunObjectives:
 
     def prediction_grads(self, predictions: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """dL/dy (…, L, B, K); NaN where a loss is no function of predictions."""
-        return self._map(_prediction_grads, axis, predictions, predictions, targets)
+        grads = self._map(_prediction_grads, axis, predictions, predictions, targets)
+        return grads if self.weights is None else grads.mul_(self._factors(targets).unsqueeze(-1))
+
+    def _factors(self, targets: Tensor) -> Tensor:
+        """Weight of each example's class (…, L, B), exactly: products with 0 and 1 are."""
+        assert self.weights is not None
+        if targets.shape[-1] > 1:
+            return (targets * self.weights).sum(-1)
+        of_0, of_1 = self.weights.unbind(-1)
+        own = targets[..., 0]
+        return own * of_1 + (1 - own) * of_0
 
     def right(self, logits: Tensor, labels: Tensor, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
@@ -103,6 +127,17 @@ class RunObjectives:
         ):
             rows.copy_(part)
         return whole
+
+
+def weights_of(
+    given: Sequence[Sequence[float] | None], dtype: torch.dtype, device: torch.device
+) -> Tensor | None:
+    """Stack the weights of each lane's classes to (L, 1, K), 1 for None; None if all are None."""
+    some = next((weights for weights in given if weights is not None), None)
+    if some is None:
+        return None
+    rows = [weights or (1.0,) * len(some) for weights in given]
+    return torch.tensor(rows, dtype=dtype, device=device).unsqueeze(1)
 
 
 class Group(NamedTuple):

@@ -27,7 +27,7 @@ from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
-from mlr.training.run_objectives import RunObjectives
+from mlr.training.run_objectives import RunObjectives, weights_of
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
 
@@ -136,7 +136,10 @@ class Program:
         objectives = [firsts.setdefault(one.function, one.objective) for one in self.lanes]
         self.subject = first.subject
         self.classification = self.subject.classes is not None
-        self.objectives = RunObjectives(objectives, self.classification)
+        self.weights = weights_of(
+            [lane.class_weights for lane in self.lanes], self.dtype, self.device
+        )
+        self.objectives = RunObjectives(objectives, self.classification, self.weights)
         self.network, self.parts = self._networks(objectives)
         own = self.network
         self.side_by_side = not isinstance(own, FunctionalNetwork) or own.apart
@@ -169,7 +172,11 @@ class Program:
                 ProgramPart(
                     slice(lane, lane + 1),
                     own,
-                    RunObjectives([objectives[lane]], self.classification),
+                    RunObjectives(
+                        [objectives[lane]],
+                        self.classification,
+                        self._weights(slice(lane, lane + 1)),
+                    ),
                 )
                 for lane, own in enumerate(by_autograd.lanes)
             ]
@@ -185,9 +192,13 @@ class Program:
         parts = []
         for rows in (slice(part, None, count) for part in range(count)):
             own = DenseNetwork(structure, layout, self.parameters[rows], self.gradients[rows])
-            judged = RunObjectives(objectives[rows], self.classification)
+            judged = RunObjectives(objectives[rows], self.classification, self._weights(rows))
             parts.append(ProgramPart(rows, own, judged))
         return network, parts
+
+    def _weights(self, rows: slice) -> Tensor | None:
+        """Weights of the classes of some lanes."""
+        return None if self.weights is None else self.weights[rows]
 
     @property
     def all_threads(self) -> bool:

@@ -271,6 +271,13 @@ def test_the_example_of_parts_of_your_own_is_consistent():
     torch.testing.assert_close(slope, head.slope(z).detach())
 
 
+def test_one_line_takes_the_place_of_cross_entropy():
+    scope: dict = {}
+    exec(example("replaced.py"), scope)
+    assert scope["loss"].item() == pytest.approx(scope["theirs"].item(), rel=1e-6)
+    assert scope["model"].weight.grad.isfinite().all()
+
+
 def test_the_library_example_prints_a_gradient(capfd):
     """−(1 − σ(z))/2 for both examples; torch's own loss gives 0 for the first."""
     import torch

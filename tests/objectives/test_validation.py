@@ -23,19 +23,27 @@ def with_label(label: int) -> torch.Tensor:
 
 
 MISUSED = [
-    ("softmax", "ce", Z, CLASSES, "of type torch.int64 and shape (64,) are class indices, but "
-     "one-hot targets (…, 10) are needed: torch.nn.functional.one_hot(targets, 10)"),
-    ("softmax", "ce", Z, with_label(-100), "among them -100 for 10 outputs"),
-    ("softmax", "ce", Z, with_label(-100), "-100 marks examples without a label: leave them out."),
-    ("softmax", "ce", Z, with_label(255), "255 marks examples without a label: leave them out."),
-    ("softmax", "ce", Z, with_label(10), "among them 10 for 10 outputs"),
+    ("softmax", "ce", Z, with_label(-1), "targets hold the class -1, but 10 outputs have the "
+     "classes 0 to 9; -1 marks examples without a label: use ignore_index=-1."),
+    ("softmax", "ce", Z, with_label(255), "255 marks examples without a label: use ignore_index="),
+    ("softmax", "ce", Z, with_label(10), "targets hold the class 10, but 10 outputs have the "
+     "classes 0 to 9; other targets than classes must be floating point, in the shape of the"),
+    ("softmax", "ce", Z, CLASSES[:63], "of shape (63,) do not fit logits of shape (64, 10)"),
+    ("softmax", "ce", Z.view(8, 8, 10), CLASSES[:10].expand(8, 10).clone(), "of shape (8, 10) do "
+     "not fit logits of shape (8, 8, 10): these are class numbers of outputs along axis 1. Use "
+     "axis=1."),
+    ("linear", "se", Z[:, :1], CLASSES, "of type torch.int64 are class numbers, but loss=se takes "
+     "real numbers here, in the shape (…, K) of the outputs: targets[..., None]"),
+    ("gaussian", "gaussian_nll", Z, CLASSES, "of type torch.int64 are class numbers, but loss="
+     "gaussian_nll takes real numbers here"),
     ("softmax", "ce", Z, torch.eye(11)[CLASSES], "K = 11 against K = 10 outputs."),
-    ("softmax", "ce", Z, CLASSES.float(), "the output axis is missing, (…) against (…, K)"),
+    ("softmax", "ce", Z, CLASSES.float(), "the output axis is missing, (…) against (…, K); "
+     "nothing is broadcast. Use targets.long() if these are class numbers."),
     ("softmax", "ce", Z, torch.full_like(Z, 255), "targets hold 255, but loss=ce needs targets "
      "that are probabilities and sum to 1."),
     ("softmax", "ce", Z, -100 * ONE_HOT, "-100 marks examples without a label: leave them out."),
     ("softmax", "ce", Z, ONE_HOT * 2, "targets hold 2, but loss=ce needs targets that are "
-     "probabilities and sum to 1. For class indices use torch.nn.functional.one_hot"),
+     "probabilities and sum to 1. Class numbers are of an integer type and of shape (…)"),
     ("softmax", "ce", Z, torch.ones_like(Z), "targets sum to 10 over the 10 outputs, but loss=ce "
      "needs targets that are probabilities and sum to 1. For several classes at once use "
      "head=sigmoid loss=bce."),
@@ -44,7 +52,8 @@ MISUSED = [
     ("softmax", "ce", Z, ONE_HOT.long(), "of type torch.int64 and logits of type torch.float32"),
     ("softmax", "ce", Z.long(), ONE_HOT, "logits of type torch.int64 must be floating point"),
     ("sigmoid", "bce", Z[:, :1], torch.ones(64), "(…) against (…, 1); nothing is broadcast."),
-    ("sigmoid", "bce", Z[:, :1], CLASSES, "one output needs shape (…, 1): targets[..., None]"),
+    ("sigmoid", "bce", Z[:, :1], CLASSES, "targets hold the class 2, but one output has the "
+     "classes 0 to 1; other targets"),
     ("sigmoid", "bce", Z[:, :1], -torch.ones(64, 1), "targets hold -1, but loss=bce needs targets "
      "in [0, 1]. -1 marks"),
     ("sigmoid", "matching", Z, 1.5 * ONE_HOT, "targets hold 1.5, but loss=matching needs targets"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.config.catalogue import unknown_option
+from mlr.app.config.class_weights import check_weight, class_weights, without_weight
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
@@ -72,6 +73,8 @@ class RunSpec:
     optimizer: Optimizer
     schedule: LearningRate
     probes: ProbeSettings
+    class_weight: Any = None
+    """loss.weight as it is given"""
 
     @property
     def own_source(self) -> bool:
@@ -128,6 +131,7 @@ class RunSpec:
             shuffle=not self.source.in_file_order,
             drop_last=self.source.drop_last,
             test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
+            class_weights=class_weights(self.class_weight, data),
             **{key: config[key] for key in OF_EXPERIMENT},
         )
         if experiment.total_steps > MOST_UPDATES:
@@ -159,12 +163,18 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     """
     _check_root(config)
     allowed = config["allow_targets"]
-    parts = {group: _part(group, config[group], base, allowed) for group, base in PARTS.items()}
-    spec = RunSpec(dict(config), source=parts.pop("data"), **parts)
+    settings = {group: config[group] for group in PARTS}
+    class_weight = None
+    if isinstance(settings["loss"], Mapping):
+        own = own_part(str(settings["loss"].get("_target_"))) is not None
+        settings["loss"], class_weight = without_weight(settings["loss"], own)
+    parts = {group: _part(group, settings[group], base, allowed) for group, base in PARTS.items()}
+    spec = RunSpec(dict(config), source=parts.pop("data"), class_weight=class_weight, **parts)
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
     _check_metric(config["objective_metric"], source.regression)
+    check_weight(class_weight, source.regression, classes)
     # a user's own source may show only by what it loads if it is a regression
     known_kind = spec.own_source or source.regression or classes is not None
     check_pair(

@@ -10,6 +10,9 @@ from torch import Tensor
 TensorFunction = Callable[[Tensor, Tensor], Tensor]
 """Logits z (…, K) and targets t (…, K) → a tensor."""
 
+ClassFunction = Callable[..., Tensor]
+"""Logits z and class numbers c, with the further arguments of `class_numbers`, → losses."""
+
 MODERATE = 40.0
 """Logits within it have differences whose exponentials are numbers of float32."""
 
@@ -30,6 +33,8 @@ class Kernel:
             that torch differentiates as exactly: for speed with autograd. None: no such form.
         hard: a kernel for targets of 0 and 1 alone, one-hot if there are several, with the same
             numbers in fewer operations. None: no such form.
+        of_classes: the losses of K ≥ 2 class numbers, along any axis and with a derivative of its
+            own, for speed with autograd and to save memory. None: one-hot rows are made of them.
     """
 
     losses: TensorFunction
@@ -37,6 +42,7 @@ class Kernel:
     differentiable: bool = False
     hard_losses: TensorFunction | None = None
     hard: Kernel | None = None
+    of_classes: ClassFunction | None = None
 
 
 def times(weight: Tensor, cost: Tensor) -> Tensor:

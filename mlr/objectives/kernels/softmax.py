@@ -32,6 +32,7 @@ from mlr.objectives.kernels.class_losses import (
     generalised,
     unchanged,
 )
+from mlr.objectives.kernels.class_numbers import softmax_ce_of_classes
 from mlr.objectives.kernels.class_terms import ClassTerm, ClassTerms, floored_terms
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
@@ -204,7 +205,12 @@ def sparsemax_matching_losses(z: Tensor, t: Tensor) -> Tensor:
     return (0.5 * d * d + times(t, missing)).sum(-1)
 
 
-SOFTMAX_CE = Kernel(softmax_ce_losses, softmax_ce_gradient, hard_losses=softmax_ce_hard_losses)
+SOFTMAX_CE = Kernel(
+    softmax_ce_losses,
+    softmax_ce_gradient,
+    hard_losses=softmax_ce_hard_losses,
+    of_classes=softmax_ce_of_classes,
+)
 SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
     SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
     BinaryCrossEntropy: lambda loss: Kernel(softmax_bce_losses, softmax_bce_gradient),
