@@ -127,7 +127,7 @@ class Experiment:
 
     @cached_property
     def parameters(self) -> dict[str, nn.Parameter]:
-        """The module's parameters by name."""
+        """The module's trained parameters by name: without frozen ones."""
         from mlr.training.structure import parameters_of
 
         return parameters_of(self.module, self.structure)
@@ -171,7 +171,9 @@ SHARED = (
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
-    """Refuse no runs, runs of different `program_key`, and models with nothing to train."""
+    """Refuse no runs, runs of different `program_key`, and models that cannot be trained."""
+    from mlr.training.trial import try_module
+
     if not experiments:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts
@@ -182,9 +184,9 @@ def check_one_program(experiments: Sequence[Experiment]) -> None:
             raise InputError(
                 f"Runs of one program must share {', '.join(differing)}; train them one by one."
             )
-        trained = [parameter.requires_grad for parameter in own.parameters.values()]
-        if not trained or not all(trained):
+        if not own.parameters:
             raise InputError(
-                "The model must have parameters, and all of them are trained; one that is to stay "
-                "fixed is a buffer (register_buffer)."
+                "The model must have parameters that are trained; it has none with "
+                "requires_grad=True."
             )
+    try_module(experiments[0])

@@ -25,7 +25,13 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.state import Snapshot, Snapshots, named_parameters, state_dict_of
+from mlr.training.state import (
+    Snapshot,
+    Snapshots,
+    buffers_of,
+    named_parameters,
+    state_dict_of,
+)
 from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
 
@@ -48,10 +54,11 @@ class Result:
         training data over `judged_examples` of them.
     anatomy: diagnostics of the training examples, see `mlr.training.final_diagnostics`; plain
         values for JSON.
-    parameters: θ by name, on the CPU.
+    parameters: θ by name, on the CPU, without frozen ones.
+    buffers: those of the module by name, as running statistics, on the CPU.
     state_dict: the module's state_dict with these parameters, on the CPU.
     seconds: wall time of the program that the run was part of.
-    snapshots: updates done and θ by then, on the CPU, if `train` was asked for them.
+    snapshots: updates done, and θ and buffers by then, on the CPU, if `train` was asked for them.
     refused: for an update that would have made it diverge: its number, the first tensor that is
         not finite, the training examples of its batch; its final numbers are then NaN.
     point: updates and epochs of the final numbers.
@@ -63,6 +70,7 @@ class Result:
     metrics: dict[str, float]
     anatomy: dict[str, Any]
     parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
     state_dict: dict[str, Tensor]
     seconds: float
     snapshots: tuple[Snapshot, ...]
@@ -91,7 +99,7 @@ def train(
         recorders: one a run, or None to record nothing.
         progress: called with the progress of the program.
         snapshots: of each run, the numbers of updates before its last after which its
-            parameters are copied to `Result.snapshots`; None for none.
+            parameters and buffers are copied to `Result.snapshots`; None for none.
         policy: writes checkpoints, gives the states from which runs continue, and says when to
             stop; it orders runs as `experiments` does.
 
@@ -268,6 +276,7 @@ class TrainingLoop:
                     metrics=numbers,
                     anatomy=reports[run],
                     parameters=parameters[run],
+                    buffers=buffers_of(program, program.lane_of[run]),
                     state_dict=state_dict_of(program, program.lane_of[run], parameters[run]),
                     seconds=perf_counter() - started,
                     snapshots=self.snapshots.of(run, ending.step),
