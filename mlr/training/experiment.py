@@ -172,8 +172,6 @@ SHARED = (
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
     """Refuse no runs, runs of different `program_key`, and models that cannot be trained."""
-    from mlr.training.trial import try_module
-
     if not experiments:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts
@@ -189,4 +187,3 @@ def check_one_program(experiments: Sequence[Experiment]) -> None:
                 "The model must have parameters that are trained; it has none with "
                 "requires_grad=True."
             )
-    try_module(experiments[0])

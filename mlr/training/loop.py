@@ -34,6 +34,7 @@ from mlr.training.state import (
 )
 from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
+from mlr.training.trial import try_parts
 
 Progress = Callable[[int, int], None]
 """Called with the updates done and their total, a few times a second."""
@@ -114,6 +115,7 @@ def train(
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
         check_one_program(experiments)
+        try_parts(experiments[0])
         order = by_objective(experiments)
         loop = TrainingLoop(
             Program([experiments[run] for run in order], background),

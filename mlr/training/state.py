@@ -83,9 +83,7 @@ def state_dict_of(program: Program, lane: int, parameters: dict[str, Tensor]) ->
     if not program.network.modules:
         return parameters
     module = program.network.modules[lane]
-    names = {
-        id(value): name for name, value in module.named_parameters() if value.requires_grad
-    }
+    names = {id(value): name for name, value in module.named_parameters() if value.requires_grad}
     return {
         key: parameters[names[id(value)]] if id(value) in names else value.detach().cpu().clone()
         for key, value in module.state_dict(keep_vars=True).items()
@@ -202,6 +200,4 @@ class State:
         """Updates done, and parameters and buffers by then."""
         found = self.named(SNAPSHOT)
         steps = sorted((int(name), name) for name in found if "." not in name)
-        return [
-            (step, found[name], self.named(f"{SNAPSHOT}{name}.")) for step, name in steps
-        ]
+        return [(step, found[name], self.named(f"{SNAPSHOT}{name}.")) for step, name in steps]

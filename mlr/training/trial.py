@@ -11,7 +11,7 @@ from mlr.core.checks import InputError
 from mlr.training.experiment import Experiment
 
 
-def try_module(experiment: Experiment) -> None:
+def try_parts(experiment: Experiment) -> None:
     """Call a copy of a run's module, if it is no dense network.
 
     Raises:

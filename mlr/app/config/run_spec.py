@@ -105,6 +105,7 @@ class RunSpec:
         from mlr.objectives import Objective
         from mlr.training import Experiment
         from mlr.training.experiment import check_one_program
+        from mlr.training.trial import try_parts
 
         config = self.config
         device = choose_device(config["device"], config["dtype"])
@@ -136,6 +137,7 @@ class RunSpec:
                 "choose fewer epochs or steps."
             )
         check_one_program([experiment])
+        try_parts(experiment)
         return experiment
 
     def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:

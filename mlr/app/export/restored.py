@@ -76,7 +76,8 @@ def restore(run: Recorded, allowed: Sequence[str]) -> RestoredRun:
 def trained_again(restored: RestoredRun) -> list[Moment]:
     """Train a run once more, in memory, and return it at about `FRAMES` moments to its end.
 
-    If it does not end with the parameters and buffers of its checkpoint, to the bit, that is printed.
+    If it does not end with the parameters and buffers of its checkpoint, to the bit, that is
+    printed.
 
     Raises:
         InputError: it has not ended, or cannot be repeated.
@@ -98,7 +99,9 @@ def trained_again(restored: RestoredRun) -> list[Moment]:
             f"{run.name} was trained again and ends with other parameters than its checkpoint; "
             "the animation is of this training."
         )
-    return [replace(last, experiment=experiment, **one._asdict()) for one in (*result.snapshots, end)]
+    return [
+        replace(last, experiment=experiment, **one._asdict()) for one in (*result.snapshots, end)
+    ]
 
 
 def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
