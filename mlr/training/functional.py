@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mlr.core.checks import InputError
 from mlr.core.seeds import derive_seed
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import UnitStatistics
@@ -126,9 +127,15 @@ class ModuleLane:
         module = self.modules[part].eval()
         try:
             with torch.no_grad(), self._draws("evaluation", *(part,) * (part > 0)):
-                return module(self._laid_out(inputs))
+                logits = module(self._laid_out(inputs))
         finally:
             module.train()
+        if not isinstance(logits, Tensor):
+            raise InputError(
+                f"the model returns a {type(logits).__name__}, not a tensor of logits; return the "
+                "logits alone from forward()."
+            )
+        return logits
 
     def differentiate(
         self,
@@ -224,11 +231,11 @@ class ModuleLane:
 
 def share_state(module: nn.Module, other: nn.Module) -> None:
     """Have a copy of a module read the buffers and frozen parameters of the other."""
-    for own, first in zip(module.modules(), other.modules(), strict=True):
-        own._buffers.update(first._buffers)
-    for parameter, first in zip(module.parameters(), other.parameters(), strict=True):
-        if not parameter.requires_grad:
-            parameter.data = first.data
+    for part, first in zip(module.modules(), other.modules(), strict=True):
+        part._buffers.update(first._buffers)
+    for own, shared in zip(module.parameters(), other.parameters(), strict=True):
+        if not own.requires_grad:
+            own.data = shared.data
 
 
 def _record(units: UnitStatistics, parts: Sequence[LayerHooks]) -> None:

@@ -12,7 +12,7 @@ from mlr.app.config.catalogue import unknown_option
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
-from mlr.data.base import SPLITS, Dataset, Source
+from mlr.data.base import SPLITS, Dataset, Source, check_source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
@@ -94,6 +94,11 @@ class RunSpec:
             raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
         if not self.own_source:
             check_dataset(data)
+            if self.source.classes not in (None, data.classes):
+                raise InputError(
+                    f"data={self.source.name} declares classes={self.source.classes} and loads "
+                    f"data with classes={data.classes}; make them equal, or declare classes = None."
+                )
         return data
 
     def build(self, data: Dataset | None = None) -> Experiment:
@@ -163,6 +168,7 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     allowed = config["allow_targets"]
     parts = {group: _part(group, config[group], base, allowed) for group, base in PARTS.items()}
     spec = RunSpec(dict(config), source=parts.pop("data"), **parts)
+    check_source(spec.source)
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
