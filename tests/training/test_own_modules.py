@@ -11,11 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from mlr.core.checks import InputError
+from mlr.probes import ProbeSettings
+from mlr.probes.settings import NAMES
 from mlr.records import RunFolder
 from mlr.training import SGD, train
 from mlr.training import module_plan as plans
 from mlr.training.checkpoint import load_checkpoint, save_checkpoint
 from mlr.training.checkpointing import CheckpointPolicy
+from mlr.training.log import run_tags
 from mlr.training.module_plan import plan_of
 from tests.training.resnets import BATCH, CLASSES, ResNet, by_torch, run_of
 
@@ -269,3 +272,9 @@ def test_modules_without_buffers_copy_nothing(monkeypatch):
     (result,) = train([run_of(module=dense)])
     assert result.buffers == {}
     assert result.parameters.keys() == result.state_dict.keys()
+
+
+def test_frozen_layers_are_in_no_series():
+    tags = run_tags(run_of(probes=ProbeSettings(**dict.fromkeys(NAMES, True))))
+    assert any(tag.endswith("blocks/0/first") for tag in tags)
+    assert not any("stem" in tag for tag in tags)
