@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import DataError
+from mlr.training.own_stepper import as_tensor
 from mlr.training.state import (
     BEST,
     MODEL,
@@ -72,11 +73,14 @@ class CheckpointPolicy:
 def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
     """Copy the state of every run after `step` updates."""
     buffers = [buffers_of(program, lane) for lane in program.lane_of]
+    held = program.stepper.held(program.lane_of)
     rows = {"": program.parameters, **program.stepper.state}
     rows = {name: program.of_runs(own).clone() for name, own in rows.items()}
     for run, copy in stopping.frozen.items():
         for name, own in {"": copy.parameters, **copy.moments}.items():
             rows[name][run] = own[0]
+        if copy.held:
+            held[run] = copy.held[0]
         if copy.buffers:
             buffers[run] = {name: own.cpu() for name, own in copy.buffers[0].items()}
     models = named_parameters(program, rows.pop(""))
@@ -99,12 +103,14 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
         tensors |= {
             name if name == PREVIOUS else MOMENT + name: own[run] for name, own in flat.items()
         }
-        for at, row, held in snapshots.taken[run]:
+        if held:
+            tensors |= {MOMENT + name: own for name, own in held[run].items()}
+        for at, row, then in snapshots.taken[run]:
             tensors[f"{SNAPSHOT}{at}"] = row
-            tensors |= {f"{SNAPSHOT}{at}.{name}": own for name, own in held.items()}
+            tensors |= {f"{SNAPSHOT}{at}.{name}": own for name, own in then.items()}
         if run in best:
-            held = {n: own.cpu() for n, own in stopping.best_buffers[run].items() if n in model}
-            tensors |= {BEST + name: own for name, own in (best[run] | held).items()}
+            then = {n: own.cpu() for n, own in stopping.best_buffers[run].items() if n in model}
+            tensors |= {BEST + name: own for name, own in (best[run] | then).items()}
         ending = stopping.ended.get(run)
         found.append(
             State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
@@ -120,6 +126,7 @@ def restore(
     Raises:
         DataError: a state is of another model or optimizer.
     """
+    flat = program.stepper.state.keys()
     for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
         views = program.layout.views(program.parameters[lane : lane + 1])
         own = {name: view[0] for name, view in views.items()}
@@ -129,6 +136,8 @@ def restore(
             parameter.copy_(model[name])
         for name, moment in program.stepper.state.items():
             moment[lane] = state.tensors[MOMENT + name]
+        moments = state.named(MOMENT)
+        program.stepper.load([lane], [{name: moments[name] for name in moments.keys() - flat}])
         for module in program.network.modules[lane : lane + 1]:
             load_fixed(module, model)
             stopping.best_buffers[run] = copy_buffers(module) | {
@@ -163,6 +172,9 @@ def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tens
     row = program.parameters[lane]
     expected = {MODEL + name: like for name, like in state_dict_of(program, lane, own).items()}
     expected |= {MOMENT + name: row for name in program.stepper.state}
+    if state.named(MOMENT):  # an optimizer of torch remembers nothing before its first update
+        for name, value in program.stepper.remembered.items():
+            expected[MOMENT + name] = as_tensor(value)
     held = buffers_of(program, lane)
     if PREVIOUS in state.tensors:
         expected[PREVIOUS] = row

@@ -11,6 +11,7 @@ from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
+from mlr.training.own_updates import OwnSchedule
 from mlr.training.schedules import Constant, LearningRate
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class Experiment:
                 tuple((name, value.shape) for name, value in self.parameters.items()),
             ),
             "optimizer": (type(optimizer), optimizer.operations),
+            # a schedule of torch depends on the rate
+            "optimizer.lr": optimizer.lr if isinstance(self.schedule, OwnSchedule) else None,
             "max_grad_norm": self.max_grad_norm is None,
             **{name: getattr(self, name) for name in SHARED},
         }

@@ -25,6 +25,7 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
+from mlr.training.own_updates import OwnOptimizer
 from mlr.training.state import (
     Snapshot,
     Snapshots,
@@ -294,13 +295,17 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
     """Set torch's modes and Python's garbage collection for a program.
 
     Dense networks need no autograd; leaving out its bookkeeping saves a fifth of a small step.
-    Other modules may draw random numbers, as dropout does; the caller's generator is restored.
+    Other modules, and optimizers of torch, may draw random numbers, as dropout does; the caller's
+    generator is restored.
 
     Autograd, and torch.func for composed objectives, make cycles that hold tensors: they are
     collected at least as often as by default. Otherwise collection is off, which saves a tenth of
     a small sweep, and half of it in a process with many objects.
     """
-    module = any(kind_of(one) is Kind.MODULE for one in experiments[:1])
+    module = any(
+        kind_of(one) is Kind.MODULE or isinstance(one.optimizer, OwnOptimizer)
+        for one in experiments[:1]
+    )
     enabled, thresholds = gc.isenabled(), gc.get_threshold()
     if not module and all(one.objective.exact for one in experiments):
         gc.disable()

@@ -32,13 +32,15 @@ class Snapshot(NamedTuple):
 class LanesCopy(NamedTuple):
     """Copy of everything that updates change in n lanes: parameters and moments (n, P), buffers.
 
-    Dense networks have no buffers, and frozen parameters do not change.
+    Dense networks have no buffers, frozen parameters do not change, and only optimizers of torch
+    hold more than moments.
     """
 
     lanes: slice
     parameters: Tensor
     moments: dict[str, Tensor]
     buffers: list[Buffers]
+    held: list[dict[str, Tensor]]
 
 
 def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
@@ -46,7 +48,8 @@ def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
     lane = slice(None) if run is None else slice(program.lane_of[run], program.lane_of[run] + 1)
     moments = {name: own[lane].clone() for name, own in program.stepper.state.items()}
     buffers = [copy_buffers(module) for module in program.network.modules[lane]]
-    return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers)
+    held = program.stepper.held(range(len(program.lanes))[lane])
+    return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers, held)
 
 
 def restore_lanes(program: Program, copy: LanesCopy) -> None:
@@ -54,6 +57,7 @@ def restore_lanes(program: Program, copy: LanesCopy) -> None:
     program.parameters[copy.lanes] = copy.parameters
     for name, own in copy.moments.items():
         program.stepper.state[name][copy.lanes] = own
+    program.stepper.load(range(len(program.lanes))[copy.lanes], copy.held)
     for module, buffers in zip(program.network.modules[copy.lanes], copy.buffers, strict=True):
         load_buffers(module, buffers)
 
@@ -163,7 +167,8 @@ class State:
 
     step: updates done; if that ends an epoch, its validation is recorded.
     tensors: by their names in a checkpoint: `model.<name>` of the module's state_dict,
-        `optimizer.<name>` a moment (P,), `snapshot.<step>` the parameters (P,) of that step and
+        `optimizer.<name>` a moment (P,), of an optimizer of torch `optimizer.<parameter>.<name>`
+        of any shape, `snapshot.<step>` the parameters (P,) of that step and
         `snapshot.<step>.<name>` a buffer, `best.<name>` a parameter or buffer when the validation
         loss was lowest, unless that is now, and
         `previous_gradient` (P,) if the next step compares its own.

@@ -15,17 +15,19 @@ from mlr.objectives import Objective
 from mlr.objectives.trial import EXAMPLES, try_head, try_loss
 from mlr.training.examples import one_hot_targets
 from mlr.training.experiment import Experiment
+from mlr.training.own_stepper import remembered
+from mlr.training.own_updates import OwnOptimizer, OwnSchedule
 
 _tried: dict[object, Objective] = {}
 """Runs of a sweep share what was tried; objectives, whose objects are part of the keys, stay."""
 
 
 def try_parts(experiment: Experiment) -> None:
-    """Try a user's own head and loss on two small batches, and the smallest batch of an epoch.
+    """Try a user's own head and loss on two small batches, and an optimizer and schedule of torch.
 
     Raises:
-        InputError: a head or a loss is not what training takes it for, or batch normalization
-            gets a batch of one example.
+        InputError: a part is not what training takes it for, or batch normalization gets a batch
+            of one example.
     """
     objective, data = experiment.objective, experiment.data
     if is_own(objective.head) or is_own(objective.loss):
@@ -33,6 +35,10 @@ def try_parts(experiment: Experiment) -> None:
         if key not in _tried:
             _try_objective(experiment)
             _tried[key] = objective
+    if isinstance(experiment.optimizer, OwnOptimizer):
+        remembered(experiment)
+    if isinstance(experiment.schedule, OwnSchedule):
+        experiment.schedule.factors(experiment.total_steps, experiment.optimizer.lr)
     size, examples = experiment.batch_size, len(data.train)
     smallest = size if experiment.drop_last else examples % size or size
     if smallest == 1 and experiment.structure is None:

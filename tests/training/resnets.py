@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from torch import nn
@@ -63,6 +64,7 @@ def data_of(examples=EXAMPLES):
 
 
 DATA = data_of()
+SGD_OF_RUN = partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.01)
 
 
 def run_of(seed=0, dtype="float64", **changes):
@@ -83,11 +85,11 @@ def run_of(seed=0, dtype="float64", **changes):
     )
 
 
-def by_torch(run, optimizer=None):
+def by_torch(run, make=SGD_OF_RUN):
     """Train a copy of the run's module in a plain loop; returns it in evaluation mode."""
     module = copy.deepcopy(run.module).train()
     trained = [own for own in module.parameters() if own.requires_grad]
-    optimizer = optimizer or torch.optim.SGD(trained, lr=0.1, momentum=0.9, weight_decay=0.01)
+    optimizer = make(trained)
     x, labels = run.data.train.features.to(next(module.parameters())), run.data.train.targets
     orders = orders_of(run.shuffle, [run.seed], len(x))
     for step in range(run.total_steps):
