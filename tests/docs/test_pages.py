@@ -154,7 +154,7 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
         line += " steps=5"
     if "my_parts." in line:
         line += " epochs=3"
-    for name in ("my_parts.py", "my_net.py"):
+    for name in ("my_parts.py", "my_net.py", "my_augmented.py"):
         (tmp_path / name).write_text(example(name), encoding="utf-8")
     rows = [f"{n % 2}.{n},{n % 7},{('rose', 'tulip')[n % 2]}" for n in range(120)]
     table = "\n".join(["length,width,species", *rows])

@@ -278,3 +278,29 @@ def test_frozen_layers_are_in_no_series():
     tags = run_tags(run_of(probes=ProbeSettings(**dict.fromkeys(NAMES, True))))
     assert any(tag.endswith("blocks/0/first") for tag in tags)
     assert not any("stem" in tag for tag in tags)
+
+
+class Augmented(ResNet):
+    """Mirrored at random in training, and computed in bfloat16, as in the documentation."""
+
+    def forward(self, x):
+        if self.training:
+            x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(-1), x)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = super().forward(x)
+        return logits.float()
+
+
+def test_augmentation_and_autocast_are_the_runs_own(parts):
+    runs = [run_of(seed, "float32", module=Augmented()) for seed in (1, 2)]
+    alone = [train([run])[0] for run in runs]
+    for own, one in zip(train(runs), alone, strict=True):
+        assert_same_state(own.state_dict, one.state_dict, exactly=True)
+    # evaluated without mirrors: in bfloat16, by the running statistics
+    data, module = runs[0].data.test, copy.deepcopy(runs[0].module)
+    module.load_state_dict(alone[0].state_dict)
+    with torch.no_grad():
+        expected = F.cross_entropy(module.eval()(data.features.float()), data.targets)
+    assert alone[0].metrics["loss/test"] == pytest.approx(expected.item(), rel=1e-5)
+    plain = train([run_of(1, "float32")])[0]
+    assert not torch.equal(plain.parameters["output.weight"], alone[0].parameters["output.weight"])
