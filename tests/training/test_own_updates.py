@@ -203,6 +203,9 @@ def test_what_is_drawn_is_each_runs_own():
     together = train(runs)
     for run, own in zip(runs, together, strict=True):
         assert_equal(train([run])[0].parameters, own.parameters)
+    same = [replace(run, shuffle=False, module=runs[0].module) for run in runs]
+    weights = [own.parameters["output.weight"] for own in train(same)]
+    assert not torch.equal(*weights)
     before = torch.get_rng_state()
     train(runs)
     assert torch.equal(before, torch.get_rng_state())
@@ -278,6 +281,7 @@ def test_optimizers_that_cannot_be_used_are_refused(target, options, message):
         ("StepLR", {}, r"schedule\.step_size has no value yet"),
         ("StepLR", {"step_size": 0}, "StepLR fails with"),
         ("OneCycleLR", {"max_lr": 1.0, "total_steps": 5, "cycle_momentum": False}, "fails with"),
+        ("OneCycleLR", {"max_lr": 1.0, "total_steps": 99}, "changes .*momentum of the optimizer"),
         ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.3}, "changes momentum of the optimizer"),
         ("LambdaLR", {"lr_lambda": "x"}, "LambdaLR fails with"),
         ("ExponentialLR", {"gamma": -1.0}, r"gives the learning rate -0\.2"),
