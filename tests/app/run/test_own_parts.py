@@ -43,6 +43,7 @@ def whole(trained_before):
     return trained_before("whole", *LINE, "epochs=4")
 
 
+@pytest.mark.slow
 def test_a_run_is_continued_and_is_that_of_a_sweep(train, whole, tmp_path):
     short = tmp_path / "short"
     assert train(*LINE, "epochs=2", f"hydra.run.dir={short}").code == 0
