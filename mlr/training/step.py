@@ -158,6 +158,7 @@ class Program:
         first = self.lanes[0]
         structure = first.structure
         turned = [f"{layer.name}.weight" for layer in structure or ()]
+        # what an optimizer of torch multiplies may round by addresses
         self.by_torch = isinstance(first.optimizer, OwnOptimizer)
         align = ALIGN if self.kind in (Kind.NARROW, Kind.WIDE) or self.by_torch else 1
         self.layout = layout = Layout.of(first.module, turned, align)

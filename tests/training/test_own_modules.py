@@ -137,7 +137,9 @@ def test_parts_of_a_batch_read_the_same_buffers_and_frozen_parameters(parts):
     assert_same_state(result.state_dict, by_torch(run).state_dict())
     first = Kept()
     train([replace(run, epochs=1)], policy=first.policy)
+    torch.manual_seed(9)
     resumed = replace(run, module=Fixed(0.0).double())
+    assert not torch.equal(resumed.module.inner.weight, run.module.inner.weight)
     (again,) = train([resumed], policy=Kept(first.states[-1:]).policy)
     assert_same_state(again.state_dict, result.state_dict, exactly=True)
 

@@ -14,10 +14,14 @@ from mlr.core.checks import DataError, InputError
 from mlr.models import Linear, Mlp
 from mlr.records import RunFolder
 from mlr.training import SGD, LearningRate, Optimizer, train
+from mlr.training.background import Background
 from mlr.training.checkpoint import load_checkpoint, save_checkpoint
 from mlr.training.checkpointing import CheckpointPolicy, Stopped
 from mlr.training.instantiate import make_part
+from mlr.training.memory_layout import Layout
+from mlr.training.own_stepper import OwnStepper
 from mlr.training.shuffling import orders_of
+from mlr.training.step import Program
 from tests.training.conftest import experiment
 from tests.training.resnets import by_torch as resnet_by_torch
 from tests.training.resnets import run_of as resnet_run
@@ -223,6 +227,47 @@ def test_a_run_that_diverges_leaves_the_others_as_they_were():
     again = train(more, policy=Kept(kept.states[-1]).policy)
     assert again[0].status == "diverged"
     assert_equal(again[1].parameters, train([replace(fine, epochs=4)])[0].parameters)
+
+
+def test_a_run_that_ends_early_is_checkpointed_as_its_optimizer_was_then():
+    early, late = (
+        experiment(optimizer=made("torch.optim.RMSprop", lr=3.0), epochs=9, patience=patience)
+        for patience in (1, None)
+    )
+    kept, alone = Kept(), Kept()
+    ended, _ = train([early, late], policy=kept.policy)
+    assert ended.steps < 9 * early.steps_per_epoch
+    train([replace(early, steps=ended.steps, patience=None)], policy=alone.policy)
+    expected = alone.states[-1][0].named("optimizer.")
+    assert "output.weight.square_avg" in expected
+    assert_equal(kept.states[-1][0].named("optimizer."), expected)
+
+
+@pytest.mark.parametrize("target", [MINE, "torch.optim.NAdam"])
+def test_an_optimizer_that_is_loaded_repeats_its_updates(target):
+    layout = Layout.of(nn.Linear(3, 2))
+    flat, grads = torch.randn(2, layout.size), torch.randn(2, layout.size)
+    own = OwnStepper([made(target, lr=0.1)] * 2, [3, 4], layout, flat, grads)
+    states, rows = [own.held([0, 1])], [flat.clone()]
+    assert states == [[{}, {}]]  # before the first update nothing is remembered
+    for number in (1, 2):
+        own.step(flat, grads, 1.0, number)
+        states.append(own.held([0, 1]))
+        rows.append(flat.clone())
+    for number in (2, 1):
+        own.load([1, 0], states[number - 1][::-1])
+        flat.copy_(rows[number - 1])
+        own.step(flat, grads, 1.0, number)
+        assert torch.equal(flat, rows[number])
+
+
+def test_rows_begin_at_equal_addresses():
+    """Modulo 64 bytes, by which products of an optimizer may round."""
+    runs = [resnet_run(seed, optimizer=made("torch.optim.Adagrad")) for seed in range(3)]
+    program = Program(runs, Background(0))
+    assert len({row.data_ptr() % 64 for row in program.parameters}) == 1
+    columns = program.layout.columns.values()
+    assert all(own.start % 16 == 0 for own in columns)
 
 
 class Groups(torch.optim.SGD):

@@ -75,6 +75,7 @@ def test_a_restored_run_predicts_by_its_running_statistics(whole):
     assert moments[0].buffers["norm.num_batches_tracked"] == 0
     assert moments[-1].buffers["norm.num_batches_tracked"] == 12
     assert_equal(moments[-1].buffers, restored.last.buffers)
+    assert moments[-1].val.losses.mean() == pytest.approx(metrics["loss/val"], rel=1e-5)
     # of a module with the last parameters and the first statistics it is another
     logits = torch.from_numpy(restored.last.val.logits)
     first = moments[0].network(torch.from_numpy(restored.last.val.features))
