@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mlr.core.checks import InputError
 from mlr.data import options
 
 if TYPE_CHECKING:
@@ -114,3 +115,20 @@ class Source(ABC):
             InputError: the options do not fit the data, or name none.
             DataError: the data are missing, damaged or out of range.
         """
+
+
+def check_source(source: Source) -> None:
+    """Refuse a source that does not say its name or its number of classes.
+
+    Raises:
+        InputError: one of them is missing, or another thing.
+    """
+    own, classes = type(source).__name__, getattr(source, "classes", "")
+    if not isinstance(getattr(source, "name", None), str):
+        raise InputError(f'data {own} has no name; write name = "{own.lower()}" in the class.')
+    if classes is not None and (type(classes) is not int or classes < 1):
+        says = "declares no classes" if classes == "" else f"declares classes={classes!r}"
+        raise InputError(
+            f"data={source.name} {says}; write classes = K in class {own}, or classes = None for "
+            "targets that are real numbers."
+        )

@@ -35,8 +35,8 @@ PAGES = Path(__file__).parent
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
     "compare", "notebooks", "figures", "sweeps", "clusters", "runs", "objective", "numerics",
-    "own_loop", "trainers", "check", "program_faults", "foreign_logs", "extending", "lecture",
-    "commands", "api", "design", "contributing", "citing",
+    "own_loop", "trainers", "check", "program_faults", "foreign_logs", "extending", "own_modules",
+    "lecture", "commands", "api", "design", "contributing", "citing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 

@@ -135,9 +135,11 @@ def _all_entries(
     recorder: Recorder, experiment: Experiment, result: Result
 ) -> Iterator[FigureEntry]:
     from mlr.figures.seen import Moment
+    from mlr.training.state import Snapshot
 
-    for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
-        moment = Moment(experiment, step, parameters, recorder.folder.metrics)
+    end = Snapshot(result.steps, result.parameters, result.buffers)
+    for one in (*result.snapshots, end):
+        moment = Moment(experiment, one.step, one.parameters, recorder.folder.metrics, one.buffers)
         yield from entries_of(moment)
     if found := outputs.collect(moment, result.metrics):
         drawing = Drawing(outputs.draw, found, f"Output, {pair_name(experiment)}")

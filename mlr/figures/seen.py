@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os.path import commonprefix
 from pathlib import Path
@@ -62,12 +62,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Moment:
-    """A run with its parameters θ after `step` updates."""
+    """A run with its parameters θ and its buffers after `step` updates."""
 
     experiment: Experiment
     step: int
     parameters: Mapping[str, Tensor]
     metrics: Path | None = None  # the run's metrics.csv; None where nothing was recorded
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)  # those of its module otherwise
 
     @cached_property
     def series(self) -> Series | None:
@@ -88,7 +89,7 @@ class Moment:
         @torch.no_grad()
         def logits(features: Tensor) -> Tensor:
             parts = features.to("cpu", dtype).split(_ROWS)
-            own = dict(self.parameters)
+            own = {**self.parameters, **self.buffers}
             with torch.random.fork_rng(devices=[]):  # a user's module may draw
                 torch.manual_seed(derive_seed(self.experiment.seed, "evaluation"))
                 return torch.cat([functional_call(module, own, (part,)) for part in parts])

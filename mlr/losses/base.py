@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import Region
+from mlr.core.domains import REALS, Region
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +16,9 @@ class Loss(ABC):
     """A cost: predictions y (…, K), targets t (…, K) → losses (…), summed over the K outputs.
 
     No reduction over examples: the mean over the batch belongs to the training loop.
+
+    A loss with `on_logits = True` takes logits z in the place of predictions. The head then only
+    predicts and decides, and the loss goes with every head of one number a target.
     """
 
     name: ClassVar[str]
@@ -28,6 +31,14 @@ class Loss(ABC):
     linear_in_targets: ClassVar[bool] = False
     """True for Σ_k t_k f(y_k), and t f(y) + (1 − t) f(1 − y) of one output: a class may be weighted
     by its target."""
+    on_logits: ClassVar[bool] = False
+    """True for a loss of logits; its `domain` is all numbers, if it declares no other."""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Give a loss on logits its domain."""
+        super().__init_subclass__(**options)
+        if cls.on_logits and not hasattr(cls, "domain"):
+            cls.domain = REALS
 
     @abstractmethod
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:

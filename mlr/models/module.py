@@ -53,15 +53,10 @@ def _check_output(module: nn.Module, feature_shape: tuple[int, ...], outputs: in
     import torch
 
     name = type(module).__name__
-    if any(getattr(part, "track_running_stats", False) for part in module.modules()):
-        raise InputError(
-            f"model {name} keeps running statistics, which a pure training step cannot update. "
-            "Use GroupNorm or LayerNorm, or track_running_stats=False."
-        )
     module.eval()
     with torch.no_grad():
         try:
-            found = tuple(module(torch.zeros(2, *feature_shape)).shape)
+            logits = module(torch.zeros(2, *feature_shape))
         except (RuntimeError, ValueError, IndexError) as error:
             if is_out_of_memory(error):
                 raise
@@ -69,6 +64,12 @@ def _check_output(module: nn.Module, feature_shape: tuple[int, ...], outputs: in
                 f"model {name} does not accept features of shape {feature_shape}: {error}"
             ) from error
     module.train()
+    if not isinstance(logits, torch.Tensor):
+        raise InputError(
+            f"model {name} returns a {type(logits).__name__}, not a tensor of logits; "
+            "return the logits alone from forward()."
+        )
+    found = tuple(logits.shape)
     if found != (2, outputs):
         raise InputError(
             f"model {name} gives logits of shape {found} for 2 examples, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Interval
+from mlr.core.domains import REALS, UNIT, Interval, Region
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
     AMBIGUOUS,
@@ -85,9 +85,11 @@ def check_pair(
 
     Raises:
         InputError: the pair is undefined, or senseless and `strict`; the sentence names
-            heads and losses that would do.
+            heads and losses that would do. Or one of them declares no domain.
     """
     head, loss = find_head(head), find_loss(loss)
+    check_declared("head", head, "range")
+    check_declared("loss", loss, "domain", "target_domain")
     _check_numbers(head, loss, outputs)
     if regression:
         _check_regression(head, loss)
@@ -118,6 +120,30 @@ def check_pair(
             f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "
             f"range, {head.range.closure()}, but class targets are {UNIT}. Use loss=se."
         )
+
+
+def check_declared(kind: str, part: Head | Loss, *regions: str) -> None:
+    """Refuse a head or a loss that does not say its name, or where its numbers lie.
+
+    Args:
+        kind: head or loss.
+        part: the head or the loss.
+        regions: attributes that must be regions.
+
+    Raises:
+        InputError: one of them is missing, or another thing.
+    """
+    own = type(part).__name__
+    if not isinstance(getattr(part, "name", None), str):
+        raise InputError(f'{kind} {own} has no name; write name = "{own.lower()}" in the class.')
+    for name in regions:
+        found = getattr(part, name, None)
+        if not isinstance(found, Region):
+            says = "declares no" if found is None else f"declares {found!r} as its"
+            raise InputError(
+                f"{kind}={part.name} {says} {name}; write {name} = … in class {own}, with one of "
+                "mlr.core.domains: REALS, UNIT, OPEN_UNIT, SIMPLEX, GAUSSIANS."
+            )
 
 
 def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
@@ -163,13 +189,14 @@ def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
 
 def _defined(head: Head, loss: Loss) -> bool:
     """Return True if every prediction has a loss, one number at a time."""
-    return loss.matches_head or loss.domain.entries.contains(head.range.entries)
+    return loss.matches_head or loss.on_logits or loss.domain.entries.contains(head.range.entries)
 
 
 def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
     """Return True if predictions are what the loss expects; one output means (1 − y, y)."""
     return (
         loss.matches_head
+        or loss.on_logits
         or loss.domain.contains(head.range)
         or outputs is None
         or outputs < loss.domain.least_outputs

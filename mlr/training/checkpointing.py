@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import DataError
+from mlr.training.own_stepper import as_tensor
 from mlr.training.state import (
     BEST,
     MODEL,
@@ -17,8 +18,10 @@ from mlr.training.state import (
     SNAPSHOT,
     Snapshots,
     State,
+    buffers_of,
     copies_of,
-    load_buffers,
+    copy_buffers,
+    load_fixed,
     named_parameters,
     state_dict_of,
 )
@@ -69,17 +72,17 @@ class CheckpointPolicy:
 
 def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
     """Copy the state of every run after `step` updates."""
-    buffers = [
-        {name: own.cpu().clone() for name, own in module.named_buffers()}
-        for module in program.network.modules
-    ]
+    buffers = [buffers_of(program, lane) for lane in program.lane_of]
+    held = program.stepper.held(program.lane_of)
     rows = {"": program.parameters, **program.stepper.state}
     rows = {name: program.of_runs(own).clone() for name, own in rows.items()}
     for run, copy in stopping.frozen.items():
         for name, own in {"": copy.parameters, **copy.moments}.items():
             rows[name][run] = own[0]
+        if copy.held:
+            held[run] = copy.held[0]
         if copy.buffers:
-            buffers[program.lane_of[run]] = {n: own.cpu() for n, own in copy.buffers[0].items()}
+            buffers[run] = {name: own.cpu() for name, own in copy.buffers[0].items()}
     models = named_parameters(program, rows.pop(""))
     if program.statistics.previous is not None:
         rows[PREVIOUS] = program.of_runs(program.statistics.previous)
@@ -93,13 +96,21 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
     threads = program.busy if program.all_threads else None
     found = []
     for run, lane in enumerate(program.lane_of):
-        model = state_dict_of(program, lane, models[run]) | (buffers[lane] if buffers else {})
+        model = state_dict_of(program, lane, models[run])
+        # a buffer that is not persistent is not in the state_dict
+        model |= {name: own for name, own in buffers[run].items() if name in model}
         tensors = {MODEL + name: own for name, own in model.items()}
         tensors |= {
             name if name == PREVIOUS else MOMENT + name: own[run] for name, own in flat.items()
         }
-        tensors |= {f"{SNAPSHOT}{at}": row for at, row in snapshots.taken[run]}
-        tensors |= {BEST + name: own for name, own in best.get(run, {}).items()}
+        if held:
+            tensors |= {MOMENT + name: own for name, own in held[run].items()}
+        for at, row, then in snapshots.taken[run]:
+            tensors[f"{SNAPSHOT}{at}"] = row
+            tensors |= {f"{SNAPSHOT}{at}.{name}": own for name, own in then.items()}
+        if run in best:
+            then = {n: own.cpu() for n, own in stopping.best_buffers[run].items() if n in model}
+            tensors |= {BEST + name: own for name, own in (best[run] | then).items()}
         ending = stopping.ended.get(run)
         found.append(
             State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
@@ -115,6 +126,7 @@ def restore(
     Raises:
         DataError: a state is of another model or optimizer.
     """
+    flat = program.stepper.state.keys()
     for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
         views = program.layout.views(program.parameters[lane : lane + 1])
         own = {name: view[0] for name, view in views.items()}
@@ -124,8 +136,15 @@ def restore(
             parameter.copy_(model[name])
         for name, moment in program.stepper.state.items():
             moment[lane] = state.tensors[MOMENT + name]
+        moments = state.named(MOMENT)
+        program.stepper.load([lane], [{name: moments[name] for name in moments.keys() - flat}])
         for module in program.network.modules[lane : lane + 1]:
-            load_buffers(module, model)
+            load_fixed(module, model)
+            stopping.best_buffers[run] = copy_buffers(module) | {
+                name: best[name].to(like.device)
+                for name, like in module.named_buffers()
+                if name in best
+            }
         stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
         stopping.best_step[run] = state.best_step
         stopping.best[run] = program.parameters[lane]
@@ -153,11 +172,20 @@ def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tens
     row = program.parameters[lane]
     expected = {MODEL + name: like for name, like in state_dict_of(program, lane, own).items()}
     expected |= {MOMENT + name: row for name in program.stepper.state}
-    for name in state.tensors:
-        if name == PREVIOUS or name.startswith(SNAPSHOT):
-            expected[name] = row
-    if state.named(BEST):
-        expected |= {BEST + name: like for name, like in own.items()}
+    if state.named(MOMENT):  # an optimizer of torch remembers nothing before its first update
+        for name, value in program.stepper.remembered.items():
+            expected[MOMENT + name] = as_tensor(value)
+    held = buffers_of(program, lane)
+    if PREVIOUS in state.tensors:
+        expected[PREVIOUS] = row
+    for name in state.named(SNAPSHOT):
+        _, _, buffer = name.partition(".")
+        if not buffer or buffer in held:
+            expected[SNAPSHOT + name] = held[buffer] if buffer else row
+    if best := state.named(BEST):
+        # checkpoints of older versions have no buffers here
+        held = {name: like for name, like in held.items() if name in best}
+        expected |= {BEST + name: like for name, like in (own | held).items()}
     wanted, given = (
         {(name, one.shape, one.dtype) for name, one in tensors.items()}
         for tensors in (expected, state.tensors)

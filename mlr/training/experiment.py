@@ -11,6 +11,7 @@ from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
+from mlr.training.own_updates import OwnSchedule
 from mlr.training.schedules import Constant, LearningRate
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Experiment:
 
     @cached_property
     def parameters(self) -> dict[str, nn.Parameter]:
-        """The module's parameters by name."""
+        """The module's trained parameters by name: without frozen ones."""
         from mlr.training.structure import parameters_of
 
         return parameters_of(self.module, self.structure)
@@ -153,6 +154,8 @@ class Experiment:
                 tuple((name, value.shape) for name, value in self.parameters.items()),
             ),
             "optimizer": (type(optimizer), optimizer.operations),
+            # a schedule of torch depends on the rate
+            "optimizer.lr": optimizer.lr if isinstance(self.schedule, OwnSchedule) else None,
             "max_grad_norm": self.max_grad_norm is None,
             **{name: getattr(self, name) for name in SHARED},
         }
@@ -174,7 +177,7 @@ SHARED = (
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
-    """Refuse no runs, runs of different `program_key`, and models with nothing to train."""
+    """Refuse no runs, runs of different `program_key`, and models that cannot be trained."""
     if not experiments:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts
@@ -185,9 +188,8 @@ def check_one_program(experiments: Sequence[Experiment]) -> None:
             raise InputError(
                 f"Runs of one program must share {', '.join(differing)}; train them one by one."
             )
-        trained = [parameter.requires_grad for parameter in own.parameters.values()]
-        if not trained or not all(trained):
+        if not own.parameters:
             raise InputError(
-                "The model must have parameters, and all of them are trained; one that is to stay "
-                "fixed is a buffer (register_buffer)."
+                "The model must have parameters that are trained; it has none with "
+                "requires_grad=True."
             )

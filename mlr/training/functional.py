@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mlr.core.checks import InputError
 from mlr.core.seeds import derive_seed
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import UnitStatistics
@@ -82,6 +83,10 @@ class FunctionalNetwork:
 class ModuleLane:
     """The module of one run, once for each part of a batch; its parameters are views of a row.
 
+    Buffers, as the running statistics of batch normalization, and frozen parameters are the run's
+    own, and shared by the parts. A module that changes its buffers is computed whole: statistics
+    are of the run's whole batch. Only an update changes them, no evaluation does.
+
     Args:
         run: with its module, of which copies are trained.
         layout: of the row.
@@ -103,9 +108,14 @@ class ModuleLane:
             # copies: the callers' module keeps its dtype, device, mode and parameters
             module = copy.deepcopy(run.module).to(flat.device, flat.dtype).train()
             for name, parameter in module.named_parameters():
-                parameter.data = views[name][0]
+                if name in views:
+                    parameter.data = views[name][0]
             self.modules.append(module)
-        self.parameters = [list(module.parameters()) for module in self.modules]
+        for module in self.modules[1:]:
+            share_state(module, self.modules[0])
+        self.parameters = [
+            [own for own in module.parameters() if own.requires_grad] for module in self.modules
+        ]
         self.gradients = [view[0] for view in layout.views(grads).values()]
 
     def logits(self, inputs: Tensor) -> Tensor:
@@ -117,9 +127,15 @@ class ModuleLane:
         module = self.modules[part].eval()
         try:
             with torch.no_grad(), self._draws("evaluation", *(part,) * (part > 0)):
-                return module(self._laid_out(inputs))
+                logits = module(self._laid_out(inputs))
         finally:
             module.train()
+        if not isinstance(logits, Tensor):
+            raise InputError(
+                f"the model returns a {type(logits).__name__}, not a tensor of logits; return the "
+                "logits alone from forward()."
+            )
+        return logits
 
     def differentiate(
         self,
@@ -211,6 +227,15 @@ class ModuleLane:
             seeded = torch.default_generator if self.on_cpu else torch
             seeded.manual_seed(seed)
         return nullcontext()
+
+
+def share_state(module: nn.Module, other: nn.Module) -> None:
+    """Have a copy of a module read the buffers and frozen parameters of the other."""
+    for part, first in zip(module.modules(), other.modules(), strict=True):
+        part._buffers.update(first._buffers)
+    for own, shared in zip(module.parameters(), other.parameters(), strict=True):
+        if not own.requires_grad:
+            own.data = shared.data
 
 
 def _record(units: UnitStatistics, parts: Sequence[LayerHooks]) -> None:

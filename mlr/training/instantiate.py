@@ -1,7 +1,8 @@
 """Construct the object that a group of the configuration names by `_target_`.
 
 A name is refused before it is imported unless it is, to the letter, that of one of mlr's own
-parts or of a public class of torch.nn, or lies in a package that the user allowed by name.
+parts or of a public class of torch.nn or torch.optim, or lies in a package that the user allowed
+by name.
 Nothing else in mlr makes an object of what a configuration names.
 """
 
@@ -20,7 +21,8 @@ from mlr.heads import HEADS
 from mlr.losses import LOSSES
 from mlr.models import MODELS, Model, UserModule
 from mlr.probes import ProbeSettings
-from mlr.training import OPTIMIZERS, SCHEDULES
+from mlr.training import OPTIMIZERS, SCHEDULES, LearningRate, Optimizer
+from mlr.training.own_updates import own_optimizer, own_schedule
 
 Part = TypeVar("Part")
 
@@ -52,8 +54,8 @@ def make_part(
         group: name of the configuration group, for messages.
         settings: plain values, `_target_` among them.
         base: the abstract class that the target must derive from.
-        allowed: names that may be imported besides mlr's own parts and torch.nn: packages, modules
-            or classes.
+        allowed: names that may be imported besides mlr's own parts, torch.nn and torch.optim:
+            packages, modules or classes.
 
     Raises:
         InputError: the target is not allowed, not found or of another kind, or refuses an option.
@@ -69,8 +71,15 @@ def make_part(
         )
     kind = _find(group, target, allowed)
     torch = sys.modules.get("torch")  # imported already if `kind` is one of its classes
-    if base is Model and torch and isinstance(kind, type) and issubclass(kind, torch.nn.Module):
-        return UserModule(kind, options)  # type: ignore[return-value]
+    if torch and isinstance(kind, type):
+        if base is Model and issubclass(kind, torch.nn.Module):
+            return UserModule(kind, options)  # type: ignore[return-value]
+        if base is Optimizer and issubclass(kind, torch.optim.Optimizer):
+            _check_options(group, kind, options, ("params",))
+            return own_optimizer(kind, options)  # type: ignore[return-value]
+        if base is LearningRate and issubclass(kind, torch.optim.lr_scheduler.LRScheduler):
+            _check_options(group, kind, options, ("optimizer",))
+            return own_schedule(kind, options)  # type: ignore[return-value]
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise InputError(f"{group}._target_={target} is not a {base.__module__}.{base.__name__}.")
     if inspect.isabstract(kind):
@@ -84,21 +93,17 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
     if (own := own_part(target)) is not None:
         return own
     package, _, name = target.rpartition(".")
-    if target.startswith("torch.nn."):
-        from torch import nn
-
-        # by its public name, and none reached through another module
-        if package == "torch.nn" and name in nn.modules.__all__:
-            return getattr(nn, name)
-        raise InputError(f"{group}._target_={target} is not a public class of torch.nn.")
+    if target.startswith(("torch.nn.", "torch.optim.")):
+        return _public(group, package, name)
     if package in _PACKAGES and not is_allowed(target, allowed):
         names = [kind.__name__ for kind in _PACKAGES[package]]
         near = nearest(name, names, 0.4)
         raise InputError(unknown(f"{group}._target_={target}", names, near and f"{package}.{near}"))
     if not is_allowed(target, allowed):
         raise InputError(
-            f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is "
-            f"not imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
+            f"{group}._target_={target} is none of mlr's own parts and not in torch.nn or "
+            "torch.optim, so it is not imported. If you trust it, add "
+            f"allow_targets=[{target.split('.')[0]}]."
         )
     if "" not in sys.path:
         sys.path.append("")  # the current folder; last, so that it hides no other package
@@ -115,13 +120,32 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
     return kind
 
 
+def _public(group: str, package: str, name: str) -> Any:
+    """Return a class of torch by its public name, and none reached through another module."""
+    from torch import nn, optim
+
+    names = {
+        "torch.nn": (nn, nn.modules.__all__),
+        "torch.optim": (optim, optim.__all__),
+        "torch.optim.lr_scheduler": (optim.lr_scheduler, optim.lr_scheduler.__all__),
+    }
+    module, public = names.get(package, (None, ()))
+    if name in public and isinstance(kind := getattr(module, name), type):
+        return kind
+    home = ".".join(package.split(".")[:2])
+    raise InputError(f"{group}._target_={package}.{name} is not a public class of {home}.")
+
+
 def is_allowed(target: str, allowed: Iterable[str]) -> bool:
     """Return True if `target` is, or lies in, a package that a user allows by name."""
     return any(target == name or target.startswith(f"{name}.") for name in allowed if name)
 
 
-def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
-    parameters = _parameters(kind)
+def _check_options(
+    group: str, kind: type, options: Mapping[str, Any], given: Sequence[str] = ()
+) -> None:
+    """Check that a class takes these options, and needs no others but those that are given."""
+    parameters = [own for own in _parameters(kind) if own.name not in given]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
     names = [parameter.name for parameter in parameters]

@@ -25,9 +25,17 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.state import Snapshot, Snapshots, named_parameters, state_dict_of
+from mlr.training.own_updates import OwnOptimizer
+from mlr.training.state import (
+    Snapshot,
+    Snapshots,
+    buffers_of,
+    named_parameters,
+    state_dict_of,
+)
 from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
+from mlr.training.trial import try_parts
 
 Progress = Callable[[int, int], None]
 """Called with the updates done and their total, a few times a second."""
@@ -48,10 +56,11 @@ class Result:
         training data over `judged_examples` of them.
     anatomy: diagnostics of the training examples, see `mlr.training.final_diagnostics`; plain
         values for JSON.
-    parameters: θ by name, on the CPU.
+    parameters: θ by name, on the CPU, without frozen ones.
+    buffers: those of the module by name, as running statistics, on the CPU.
     state_dict: the module's state_dict with these parameters, on the CPU.
     seconds: wall time of the program that the run was part of.
-    snapshots: updates done and θ by then, on the CPU, if `train` was asked for them.
+    snapshots: updates done, and θ and buffers by then, on the CPU, if `train` was asked for them.
     refused: for an update that would have made it diverge: its number, the first tensor that is
         not finite, the training examples of its batch; its final numbers are then NaN.
     point: updates and epochs of the final numbers.
@@ -63,6 +72,7 @@ class Result:
     metrics: dict[str, float]
     anatomy: dict[str, Any]
     parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
     state_dict: dict[str, Tensor]
     seconds: float
     snapshots: tuple[Snapshot, ...]
@@ -91,7 +101,7 @@ def train(
         recorders: one a run, or None to record nothing.
         progress: called with the progress of the program.
         snapshots: of each run, the numbers of updates before its last after which its
-            parameters are copied to `Result.snapshots`; None for none.
+            parameters and buffers are copied to `Result.snapshots`; None for none.
         policy: writes checkpoints, gives the states from which runs continue, and says when to
             stop; it orders runs as `experiments` does.
 
@@ -106,6 +116,7 @@ def train(
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
         check_one_program(experiments)
+        try_parts(experiments[0])
         order = by_objective(experiments)
         loop = TrainingLoop(
             Program([experiments[run] for run in order], background),
@@ -268,6 +279,7 @@ class TrainingLoop:
                     metrics=numbers,
                     anatomy=reports[run],
                     parameters=parameters[run],
+                    buffers=buffers_of(program, program.lane_of[run]),
                     state_dict=state_dict_of(program, program.lane_of[run], parameters[run]),
                     seconds=perf_counter() - started,
                     snapshots=self.snapshots.of(run, ending.step),
@@ -283,13 +295,17 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
     """Set torch's modes and Python's garbage collection for a program.
 
     Dense networks need no autograd; leaving out its bookkeeping saves a fifth of a small step.
-    Other modules may draw random numbers, as dropout does; the caller's generator is restored.
+    Other modules, and optimizers of torch, may draw random numbers, as dropout does; the caller's
+    generator is restored.
 
     Autograd, and torch.func for composed objectives, make cycles that hold tensors: they are
     collected at least as often as by default. Otherwise collection is off, which saves a tenth of
     a small sweep, and half of it in a process with many objects.
     """
-    module = any(kind_of(one) is Kind.MODULE for one in experiments[:1])
+    module = any(
+        kind_of(one) is Kind.MODULE or isinstance(one.optimizer, OwnOptimizer)
+        for one in experiments[:1]
+    )
     enabled, thresholds = gc.isenabled(), gc.get_threshold()
     if not module and all(one.objective.exact for one in experiments):
         gc.disable()

@@ -76,12 +76,15 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module, turned: Collection[str] = (), align: int = 1) -> Layout:
-        """Lay out `module.named_parameters()` in their order.
+        """Lay out the trained ones of `module.named_parameters()` in their order.
 
+        Frozen parameters, which need no gradient, have no place: no optimizer sees them.
         Parameters, and rows of those in `turned`, are padded with zeros to multiples of `align`.
         """
         shapes, columns, size = {}, {}, 0
         for name, parameter in module.named_parameters():
+            if not parameter.requires_grad:
+                continue
             shapes[name], count = parameter.shape, parameter.numel()
             row = parameter.shape[0] if name in turned else count
             start, size = size, size + count // max(1, row) * (row + -row % align)

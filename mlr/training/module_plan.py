@@ -66,10 +66,10 @@ def _tried(run: Experiment, numbers: int) -> ModulePlan:
     x = run.data.train.features[:TRIED].to(dtype)
     half = len(x) // 2
     buffers = _versions(module)
-    found, draws = _derivatives(module, x, own=False)
+    found, draws, steady = _derivatives(module, x, own=False)
     apart = not draws or _equal(found, _derivatives(module, x, own=True)[0])
     # other examples in the second half: those in the first half must not see them
-    (other, *_), _ = _derivatives(module, torch.cat([x[:half], x[half:].flip(0)]), own=False)
+    (other, *_), *_ = _derivatives(module, torch.cat([x[:half], x[half:].flip(0)]), own=False)
     seen = not torch.equal(found[0][half:], other[half:])
     divisible = apart and seen and torch.equal(found[0][:half], other[:half])
     module.eval()
@@ -78,11 +78,11 @@ def _tried(run: Experiment, numbers: int) -> ModulePlan:
         divisible = divisible and _close(module(x[:half]), whole[:half])
         flat = run.dtype != "float32" or x.dim() != 4 or not _convolves(module)
         by_pixels = not flat and _by_pixels(module, x, whole)
-    steady = _versions(module) == buffers
+    steady = steady and _versions(module) == buffers
     return ModulePlan(
         parts=_parts(run.batch_size, numbers) if divisible and steady else 1,
         draws=draws,
-        apart=apart and steady,
+        apart=apart,  # buffers are each run's own
         channels_last=by_pixels,
     )
 
@@ -93,22 +93,27 @@ def _parts(batch: int, numbers: int) -> int:
     return 1 << (most.bit_length() - 1)
 
 
-def _derivatives(module: nn.Module, x: Tensor, own: bool) -> tuple[list[Tensor], bool]:
-    """Compute logits and gradients, drawing by torch's generator or by `OwnDraws`; tell if drawn.
+def _derivatives(module: nn.Module, x: Tensor, own: bool) -> tuple[list[Tensor], bool, bool]:
+    """Compute logits and gradients, drawing by torch's generator or by `OwnDraws`.
 
-    Of a copy, so that what a module remembers of a call is not there at the next.
+    Of a copy, so that what a module remembers of a call is not there at the next. Tells if it has
+    drawn by torch's generator, and if its buffers are unchanged.
     """
     module = copy.deepcopy(module)
+    buffers = _versions(module)
     torch.default_generator.manual_seed(int(own))  # of no use to own draws
     before = torch.get_rng_state()
     with torch.enable_grad():
         with OwnDraws(0) if own else nullcontext():
             logits = module(x)
         found = torch.autograd.grad(
-            logits.square().sum(), list(module.parameters()), allow_unused=True
+            logits.square().sum(),
+            [parameter for parameter in module.parameters() if parameter.requires_grad],
+            allow_unused=True,
         )
+    steady = _versions(module) == buffers
     drawn = not torch.equal(torch.get_rng_state(), before)
-    return [logits.detach(), *(one for one in found if one is not None)], drawn
+    return [logits.detach(), *(one for one in found if one is not None)], drawn, steady
 
 
 def _versions(module: nn.Module) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ They are checked before torch is imported; `mlr.training.steppers` computes the 
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ class Optimizer(ABC):
         non_negative("optimizer.weight_decay", self.weight_decay)
 
     @property
-    def operations(self) -> tuple[bool, ...]:
+    def operations(self) -> tuple[Hashable, ...]:
         """Operations that this run needs; runs of one update need the same."""
         return (self.weight_decay > 0,)
 
@@ -46,7 +47,7 @@ class SGD(Optimizer):
             raise InputError("optimizer.nesterov=true needs momentum; set optimizer.momentum=0.9.")
 
     @property
-    def operations(self) -> tuple[bool, ...]:
+    def operations(self) -> tuple[Hashable, ...]:
         """Decay, momentum, Nesterov."""
         return (*super().operations, self.momentum > 0, self.nesterov)
 

@@ -159,7 +159,7 @@ def _cut(group: Group, values: Tensor, axis: int) -> Tensor:
 
 def _prediction_grads(group: Group, predictions: Tensor, targets: Tensor) -> Tensor:
     """dL/dy (…, K) by automatic differentiation; NaN where there is none."""
-    if group.loss.matches_head:
+    if group.loss.matches_head or group.loss.on_logits:
         return torch.full_like(predictions, torch.nan)
     # copies, for autograd takes nothing that was made in inference mode
     with torch.inference_mode(False), torch.enable_grad():
@@ -179,6 +179,20 @@ def labels_of(targets: Tensor) -> Tensor:
 
 
 def identity(objective: Objective) -> tuple[object, ...]:
-    """Types and scalars of head and loss: equal for objectives that are the same function."""
+    """Types and scalars of head and loss: equal for objectives that are the same function.
+
+    Other attributes, as a tensor of a user's own loss, are the same if they are one object.
+    """
     parts = (objective.head, objective.loss)
-    return tuple((type(part), tuple(sorted(vars(part).items()))) for part in parts)
+    return tuple(
+        (type(part), tuple((name, _known(value)) for name, value in sorted(vars(part).items())))
+        for part in parts
+    )
+
+
+def _known(value: object) -> object:
+    """Return what stands for a value in a key: scalars themselves, else the object's number."""
+    if isinstance(value, tuple):
+        return tuple(_known(own) for own in value)
+    plain = value is None or isinstance(value, (bool, int, float, str))
+    return value if plain else (type(value), id(value))

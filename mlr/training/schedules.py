@@ -24,8 +24,8 @@ class LearningRate(ABC):
     def after_warmup(self, step: int, total: int) -> float:
         """Compute the factor at `step` of `total` steps, counted from the end of the warm-up."""
 
-    def factors(self, total_steps: int) -> list[float]:
-        """Compute the factors of all steps."""
+    def factors(self, total_steps: int, lr: float) -> list[float]:
+        """Compute the factors of all steps on the learning rate `lr`, of which few depend on it."""
         warm = min(self.warmup_steps, total_steps)
         rising = [(step + 1) / self.warmup_steps for step in range(warm)]
         rest = total_steps - warm

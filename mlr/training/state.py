@@ -16,33 +16,40 @@ from torch import Tensor, nn
 
 from mlr.training.step import Program
 
-Snapshot = tuple[int, dict[str, Tensor]]
-"""Updates done, and θ by name, on the CPU."""
+Buffers = dict[str, Tensor]
 MODEL, MOMENT, SNAPSHOT, BEST = "model.", "optimizer.", "snapshot.", "best."
 PREVIOUS = "previous_gradient"
+
+
+class Snapshot(NamedTuple):
+    """A run's module after `step` updates: θ and buffers by name, on the CPU."""
+
+    step: int
+    parameters: dict[str, Tensor]
+    buffers: Buffers
 
 
 class LanesCopy(NamedTuple):
     """Copy of everything that updates change in n lanes: parameters and moments (n, P), buffers.
 
-    Dense networks have no buffers.
+    Dense networks have no buffers, frozen parameters do not change, and only optimizers of torch
+    hold more than moments.
     """
 
     lanes: slice
     parameters: Tensor
     moments: dict[str, Tensor]
-    buffers: list[dict[str, Tensor]]
+    buffers: list[Buffers]
+    held: list[dict[str, Tensor]]
 
 
 def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
     """Copy the lane of a run, or all lanes."""
     lane = slice(None) if run is None else slice(program.lane_of[run], program.lane_of[run] + 1)
     moments = {name: own[lane].clone() for name, own in program.stepper.state.items()}
-    buffers = [
-        {name: own.clone() for name, own in module.named_buffers()}
-        for module in program.network.modules[lane]
-    ]
-    return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers)
+    buffers = [copy_buffers(module) for module in program.network.modules[lane]]
+    held = program.stepper.held(range(len(program.lanes))[lane])
+    return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers, held)
 
 
 def restore_lanes(program: Program, copy: LanesCopy) -> None:
@@ -50,8 +57,14 @@ def restore_lanes(program: Program, copy: LanesCopy) -> None:
     program.parameters[copy.lanes] = copy.parameters
     for name, own in copy.moments.items():
         program.stepper.state[name][copy.lanes] = own
+    program.stepper.load(range(len(program.lanes))[copy.lanes], copy.held)
     for module, buffers in zip(program.network.modules[copy.lanes], copy.buffers, strict=True):
         load_buffers(module, buffers)
+
+
+def copy_buffers(module: nn.Module) -> Buffers:
+    """Copy a module's buffers, on their device, by name."""
+    return {name: own.clone() for name, own in module.named_buffers()}
 
 
 def load_buffers(module: nn.Module, buffers: Mapping[str, Tensor]) -> None:
@@ -61,14 +74,22 @@ def load_buffers(module: nn.Module, buffers: Mapping[str, Tensor]) -> None:
             own.copy_(buffers[name])
 
 
+def load_fixed(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Restore a module's buffers and frozen parameters from its state_dict."""
+    load_buffers(module, state)
+    for name, own in module.named_parameters():
+        if not own.requires_grad and name in state:
+            own.data.copy_(state[name])
+
+
 def state_dict_of(program: Program, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the module's state_dict with these parameters, with tied names and buffers."""
+    """Return the module's state_dict with these parameters, with tied and frozen, and buffers."""
     if not program.network.modules:
         return parameters
     module = program.network.modules[lane]
-    names = {id(value): name for name, value in module.named_parameters()}
+    names = {id(value): name for name, value in module.named_parameters() if value.requires_grad}
     return {
-        key: parameters[names[id(value)]] if id(value) in names else value.cpu().clone()
+        key: parameters[names[id(value)]] if id(value) in names else value.detach().cpu().clone()
         for key, value in module.state_dict(keep_vars=True).items()
     }
 
@@ -87,7 +108,7 @@ def copies_of(values: Tensor) -> list[Tensor]:
 
 
 class Snapshots:
-    """Parameters of each run after the numbers of updates in `steps`; others cost a look-up."""
+    """State of each run's module after the numbers of updates in `steps`; others cost a look-up."""
 
     def __init__(self, program: Program, steps: Sequence[Sequence[int]]) -> None:
         self.program = program
@@ -95,20 +116,30 @@ class Snapshots:
         for run, own in enumerate(steps):
             for step in own:
                 self.due.setdefault(step, []).append(run)
-        self.taken: list[list[tuple[int, Tensor]]] = [[] for _ in steps]
+        self.taken: list[list[tuple[int, Tensor, Buffers]]] = [[] for _ in steps]
 
     def take(self, step: int) -> None:
-        """Copy the parameters due after `step` updates."""
+        """Copy the parameters and buffers due after `step` updates."""
         for run in self.due.get(step, ()):
-            row = self.program.parameters[self.program.lane_of[run]]
-            self.taken[run].append((step, row.to("cpu", copy=True).contiguous()))
+            lane = self.program.lane_of[run]
+            row = self.program.parameters[lane].to("cpu", copy=True).contiguous()
+            self.taken[run].append((step, row, buffers_of(self.program, lane)))
 
     def of(self, run: int, end: int) -> tuple[Snapshot, ...]:
         """Return the snapshots of a run taken before its last update, of number `end`."""
-        taken = [(step, row) for step, row in self.taken[run] if step < end]
         return tuple(
-            (step, named_parameters(self.program, row.unsqueeze(0))[0]) for step, row in taken
+            Snapshot(step, named_parameters(self.program, row.unsqueeze(0))[0], buffers)
+            for step, row, buffers in self.taken[run]
+            if step < end
         )
+
+
+def buffers_of(program: Program, lane: int) -> Buffers:
+    """Copy the buffers of a lane's module to the CPU; none of a dense network."""
+    modules = program.network.modules
+    if not modules:
+        return {}
+    return {name: own.cpu() for name, own in copy_buffers(modules[lane]).items()}
 
 
 @dataclass(frozen=True)
@@ -136,8 +167,10 @@ class State:
 
     step: updates done; if that ends an epoch, its validation is recorded.
     tensors: by their names in a checkpoint: `model.<name>` of the module's state_dict,
-        `optimizer.<name>` a moment (P,), `snapshot.<step>` the parameters (P,) of that step,
-        `best.<name>` a parameter when the validation loss was lowest, unless that is now, and
+        `optimizer.<name>` a moment (P,), of an optimizer of torch `optimizer.<parameter>.<name>`
+        of any shape, `snapshot.<step>` the parameters (P,) of that step and
+        `snapshot.<step>.<name>` a buffer, `best.<name>` a parameter or buffer when the validation
+        loss was lowest, unless that is now, and
         `previous_gradient` (P,) if the next step compares its own.
     lowest: lowest validation loss so far.
     waited: epochs since then.
@@ -168,6 +201,8 @@ class State:
         return self.named(MODEL)
 
     @property
-    def snapshots(self) -> list[tuple[int, Tensor]]:
-        """Updates done, and parameters by then."""
-        return sorted((int(step), row) for step, row in self.named(SNAPSHOT).items())
+    def snapshots(self) -> list[tuple[int, Tensor, Buffers]]:
+        """Updates done, and parameters and buffers by then."""
+        found = self.named(SNAPSHOT)
+        steps = sorted((int(name), name) for name in found if "." not in name)
+        return [(step, found[name], self.named(f"{SNAPSHOT}{name}.")) for step, name in steps]

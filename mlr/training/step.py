@@ -27,9 +27,11 @@ from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
+from mlr.training.own_stepper import OwnStepper
+from mlr.training.own_updates import OwnOptimizer
 from mlr.training.run_objectives import RunObjectives, weights_of
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
-from mlr.training.steppers import column, limit_norm, make_stepper
+from mlr.training.steppers import Stepper, column, limit_norm, make_stepper
 
 NOTHING: frozenset[str] = frozenset()
 ClosedForm = LaneNetwork | DenseNetwork
@@ -58,7 +60,8 @@ def kind_of(experiment: Experiment) -> Kind:
     if structure is None:
         return Kind.MODULE
     weights = [layer.inputs * layer.outputs for layer in structure]
-    if max(weights) <= MOST_WEIGHTS:
+    # an optimizer of torch is one for each lane, and its sums round by the order in memory
+    if max(weights) <= MOST_WEIGHTS and not isinstance(experiment.optimizer, OwnOptimizer):
         return Kind.LANES
     return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
 
@@ -148,17 +151,19 @@ class Program:
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
         self.spread = first.spread
-        self.stepper = make_stepper([one.optimizer for one in self.lanes], self.parameters)
+        self.stepper = self._stepper()
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none
-        self.factors = first.schedule.factors(first.total_steps)
+        self.factors = first.schedule.factors(first.total_steps, first.optimizer.lr)
 
     def _networks(self, objectives: Sequence[Objective]) -> tuple[Network, list[ProgramPart]]:
         """Lay out parameters and gradients; returns the network over them, and its parts."""
         first = self.lanes[0]
         structure = first.structure
         turned = [f"{layer.name}.weight" for layer in structure or ()]
-        align = ALIGN if self.kind in (Kind.NARROW, Kind.WIDE) else 1
+        # what an optimizer of torch multiplies may round by addresses
+        self.by_torch = isinstance(first.optimizer, OwnOptimizer)
+        align = ALIGN if self.kind in (Kind.NARROW, Kind.WIDE) or self.by_torch else 1
         self.layout = layout = Layout.of(first.module, turned, align)
         parameters = layout.stack([experiment.parameters for experiment in self.lanes])
         self.parameters = parameters.to(self.device, self.dtype)
@@ -199,6 +204,15 @@ class Program:
     def _weights(self, rows: slice) -> Tensor | None:
         """Weights of the classes of some lanes."""
         return None if self.weights is None else self.weights[rows]
+
+    def _stepper(self) -> Stepper | OwnStepper:
+        """Make the update of all lanes, whose optimizers are of one class."""
+        optimizers = [lane.optimizer for lane in self.lanes]
+        own = [one for one in optimizers if isinstance(one, OwnOptimizer)]
+        if not own:
+            return make_stepper(optimizers, self.parameters)
+        seeds = [lane.seed for lane in self.lanes]
+        return OwnStepper(own, seeds, self.layout, self.parameters, self.gradients)
 
     @property
     def all_threads(self) -> bool:
@@ -320,7 +334,7 @@ class Program:
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         arguments = (self.parameters, self.gradients, self.factors[step], step + 1)
-        if self.kind is Kind.WIDE:  # elementwise: threads round nothing
+        if self.kind is Kind.WIDE and not self.by_torch:  # elementwise: threads round nothing
             with threads(self.busy):
                 self.stepper.step(*arguments)
         else:

@@ -6,8 +6,9 @@ those of torch.optim.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,7 +22,22 @@ def column(values: Sequence[float], like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)
 
 
-class SGDStepper:
+class FlatStepper:
+    """An update whose moments are tensors (L, P); a single optimizer remembers nothing else."""
+
+    state: dict[str, Tensor]
+    """moments by name (L, P)"""
+    remembered: Mapping[str, Any] = MappingProxyType({})
+
+    def held(self, lanes: Sequence[int]) -> list[dict[str, Tensor]]:
+        """Return what lanes hold besides: nothing."""
+        return []
+
+    def load(self, lanes: Sequence[int], held: Sequence[Mapping[str, Tensor]]) -> None:
+        """Load nothing."""
+
+
+class SGDStepper(FlatStepper):
     """SGD of lanes with the same operations; without momentum and decay, a single one."""
 
     def __init__(self, lanes: Sequence[Any], parameters: Tensor) -> None:
@@ -31,7 +47,6 @@ class SGDStepper:
         self.momentum = column([own.momentum for own in lanes], parameters)
         self.decays, self.moves, self.nesterov = first.operations
         self.state = {"velocity": torch.zeros_like(parameters)} if self.moves else {}
-        """moments by name (L, P)"""
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
         """Update as torch's SGD with dampening 0.
@@ -52,7 +67,7 @@ class SGDStepper:
         parameters.addcmul_(direction, self.negative_lr, value=factor)
 
 
-class AdamStepper:
+class AdamStepper(FlatStepper):
     """Adam, or AdamW, whose decay is decoupled; arguments and attributes as of `SGDStepper`."""
 
     def __init__(self, lanes: Sequence[Any], parameters: Tensor) -> None:
@@ -86,7 +101,10 @@ class AdamStepper:
         parameters.sub_(mean.mul(rate * self.lr).div_(denominator))
 
 
-def make_stepper(lanes: Sequence[Optimizer], parameters: Tensor) -> SGDStepper | AdamStepper:
+Stepper: TypeAlias = SGDStepper | AdamStepper
+
+
+def make_stepper(lanes: Sequence[Optimizer], parameters: Tensor) -> Stepper:
     """Make the update of all lanes, whose optimizers are of one class."""
     kind = SGDStepper if isinstance(lanes[0], SGD) else AdamStepper
     return kind(lanes, parameters)

@@ -13,7 +13,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from mlr.training.state import LanesCopy, Stop, copy_lanes, restore_lanes
+from mlr.training.state import LanesCopy, Stop, copy_buffers, copy_lanes, restore_lanes
 from mlr.training.step import Program
 
 
@@ -22,6 +22,7 @@ class Stopping:
 
     lowest: lowest validation loss of each run (R,); infinite before the first.
     waited, best_step, best: epochs since then (R,), updates (R,) and parameters (R, P) by then.
+    best_buffers: buffers by then of each run; a dense network has none.
     ended, frozen: ends and copies of the stopped runs, by number.
     begun_finite: whether the loss of each run was finite before the first update.
     """
@@ -31,6 +32,10 @@ class Stopping:
         self.program, self.patience = program, patience
         self.patient = any(epochs is not None for epochs in patience)
         self.best = program.of_runs(program.parameters).clone()
+        modules = program.network.modules
+        self.best_buffers = [
+            copy_buffers(modules[lane]) if modules else {} for lane in program.lane_of
+        ]
         self.lowest = self.best.new_full((len(patience),), torch.inf)
         self.waited = torch.zeros(len(patience), dtype=torch.int64, device=self.best.device)
         self.best_step = torch.zeros_like(self.waited)
@@ -75,6 +80,9 @@ class Stopping:
             self.best_step.masked_fill_(better, step)
             now = self.program.of_runs(self.program.parameters)
             torch.where(better.unsqueeze(1), now, self.best, out=self.best)
+            modules = self.program.network.modules
+            for run in better.nonzero().flatten().tolist() if modules else ():
+                self.best_buffers[run] = copy_buffers(modules[self.program.lane_of[run]])
 
     def _out_of_patience(self, run: int, waited: int) -> str | None:
         patience = self.patience[run]

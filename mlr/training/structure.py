@@ -51,7 +51,7 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
     """Find the layers of an nn.Sequential of dense layers; None for any other module.
 
     A module that the closed form would compute differently is another module: one with a part or
-    parameter used twice, a hook, or images that are not flattened first.
+    parameter used twice, a frozen parameter, a hook, or images that are not flattened first.
     """
     if type(module) is not nn.Sequential:
         return None
@@ -59,11 +59,12 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
     parts = [(name, part) for name, part in module._modules.items() if part is not None]
     flattened = len(feature_shape) == 1
     every = [module, *(part for _, part in parts)]
-    used = [id(own) for part in every for own in part._parameters.values() if own is not None]
-    shared = len(set(used)) < len(used)
+    used = [own for part in every for own in part._parameters.values() if own is not None]
+    shared = len(set(map(id, used))) < len(used)
+    frozen = not all(own.requires_grad for own in used)
     repeated = len({id(part) for part in every}) < len(every)
     nested = any(part._modules for _, part in parts)
-    if repeated or shared or nested or any(map(_is_hooked, every)):
+    if repeated or shared or frozen or nested or any(map(_is_hooked, every)):
         return None
     layers: list[Dense] = []
     for name, part in parts:
@@ -92,9 +93,9 @@ def _is_hooked(part: nn.Module) -> bool:
 
 
 def parameters_of(module: nn.Module, structure: list[Dense] | None) -> dict[str, nn.Parameter]:
-    """Return `named_parameters()`; of a dense network, which has no deeper parts, much faster."""
+    """Return the trained parameters by name; of a dense network, without deeper parts, faster."""
     if structure is None:
-        return dict(module.named_parameters())
+        return {name: own for name, own in module.named_parameters() if own.requires_grad}
     found = dict(module._parameters)
     for prefix, part in module._modules.items():
         if part is not None:

@@ -154,7 +154,8 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
         line += " steps=5"
     if "my_parts." in line:
         line += " epochs=3"
-    (tmp_path / "my_parts.py").write_text(example("my_parts.py"), encoding="utf-8")
+    for name in ("my_parts.py", "my_net.py", "my_augmented.py"):
+        (tmp_path / name).write_text(example(name), encoding="utf-8")
     rows = [f"{n % 2}.{n},{n % 7},{('rose', 'tulip')[n % 2]}" for n in range(120)]
     table = "\n".join(["length,width,species", *rows])
     (tmp_path / "flowers.csv").write_text(table, encoding="utf-8")
@@ -257,6 +258,7 @@ def test_the_example_of_parts_of_your_own_is_consistent():
     exec(example("my_parts.py"), scope)
     y, t = torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 0.0]])
     assert scope["Quartic"]()(y, t).tolist() == [(16 + 1) / 4]
+    assert scope["Margin"]()(y, t).tolist() == [0 + 2**2]
     assert scope["Net"]((1, 8, 8), 10, width=4)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
     data = scope["Rings"](n=400).load(seed=0)
     assert [len(split) for split in (data.train, data.val, data.test)] == [200, 100, 100]

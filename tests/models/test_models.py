@@ -142,7 +142,7 @@ def test_a_users_module_is_given_the_shapes_it_asks_for():
         (nn.Linear, {}, "cannot be made of"),
         (nn.Linear, {"in_features": 5, "out_features": 1}, "does not accept features of shape"),
         (nn.Linear, {"in_features": 4, "out_features": 2}, r"logits of shape \(2, 2\)"),
-        (nn.BatchNorm1d, {"num_features": 4}, "keeps running statistics"),
+        (nn.LSTM, {"input_size": 4, "hidden_size": 1}, "returns a tuple, not a tensor of logits"),
     ],
 )
 def test_a_module_that_does_not_fit_is_refused(kind, options, message):

@@ -52,7 +52,7 @@ def test_a_state_is_read_as_it_was_saved(tmp_path):
     assert told == about
     assert repr(state) == repr(WHOLE)
     assert state.state_dict["weight"].tolist() == [1, 2]
-    assert [(step, row.item()) for step, row in state.snapshots] == [(9, 7), (10, 6)]
+    assert [(step, row.item()) for step, row, _ in state.snapshots] == [(9, 7), (10, 6)]
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,9 @@ def test_snapshots_and_the_last_gradient_go_along():
         train(run(), snapshots=steps, policy=first.policy)
     assert "previous_gradient" in first.states[-1][0].tensors
     (again,) = train(run(), snapshots=steps, policy=Kept(start=first.states[-1]).policy)
-    assert [step for step, _ in again.snapshots] == [step for step, _ in undisturbed.snapshots]
-    for (_, mine), (_, yours) in zip(again.snapshots, undisturbed.snapshots, strict=True):
-        assert all(mine[name].equal(yours[name]) for name in yours)
+    assert [one.step for one in again.snapshots] == [one.step for one in undisturbed.snapshots]
+    for mine, yours in zip(again.snapshots, undisturbed.snapshots, strict=True):
+        assert all(mine.parameters[name].equal(own) for name, own in yours.parameters.items())
 
 
 def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once():

@@ -326,15 +326,13 @@ def test_as_many_recorders_as_runs_and_at_least_one():
 
 
 def frozen():
-    module = nn.Sequential(nn.Linear(3, 1))
-    module[0].bias.requires_grad_(False)
-    return {"module": module}
+    return {"module": nn.Linear(3, 1).requires_grad_(False)}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (frozen(), "all of them are trained"),
+        (frozen(), "none with requires_grad=True"),
         ({"module": nn.Flatten()}, "must have parameters"),
         ({"module": nn.Linear(3, 2)}, "the model gives 2 logits"),
         ({"objective": Objective("sigmoid", "bce", outputs=3)}, "the objective is made for 3"),

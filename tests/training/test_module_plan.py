@@ -102,7 +102,7 @@ DIVIDED = ModulePlan(4, draws=False, apart=True, channels_last=True)
         (Conv(nn.BatchNorm2d(4, track_running_stats=False)), DIVIDED._replace(parts=1)),
         (Conv(Centred()), DIVIDED._replace(parts=1)),
         (Conv(BySize()), DIVIDED._replace(parts=1)),
-        (Conv(Counter()), DIVIDED._replace(parts=1, apart=False)),
+        (Conv(Counter()), DIVIDED._replace(parts=1)),
         (Conv(Recomputed()), ModulePlan(1, draws=True, apart=False, channels_last=True)),
         (Conv(ByPython()), ModulePlan(1, draws=False, apart=True)),
         (ByView(), DIVIDED._replace(parts=2, channels_last=False)),

@@ -142,12 +142,12 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
         losses = [float(row["loss/val"]) for row in csv.DictReader(file) if row["loss/val"]]
     assert len(losses) == 25
     assert [one.lowest for one in kept.states[-1]] == [losses[at - 1] for at in (15, 9, 9, 15)]
-    at = dict(whole.snapshots)
+    at = {taken.step: taken.parameters for taken in whole.snapshots}
     assert [by_rule(losses, patience) for patience in patiences[1:]] == ends
     for result, state, (end, best) in zip(stopped, kept.states[-1][1:], ends, strict=True):
         assert (result.steps, state.best_step) == (end, best)
         # what it ends with is no snapshot of before its end
-        assert [step for step, _ in result.snapshots] == [best]
+        assert [taken.step for taken in result.snapshots] == [best]
         assert result.metrics["loss/val"] == losses[end - 1]
         for name in result.parameters:
             assert result.state_dict[name].equal(at[end][name])

@@ -66,7 +66,7 @@ def test_each_run_has_what_it_was_when_it_ended_or_is(states):
     assert [one.ending and (one.ending.step, one.ending.status) for one in states] == [
         *((4, "diverged"), None, None, (4, "diverged"))
     ]
-    assert [[(at, set(row.tolist())) for at, row in one.snapshots] for one in states] == [
+    assert [[(at, set(row.tolist())) for at, row, _ in one.snapshots] for one in states] == [
         *([], [], [(2, {202})], [])
     ]
     assert {one.threads for one in states} == {None}
@@ -140,8 +140,8 @@ def test_a_snapshot_is_where_a_shorter_run_ends():
         loss = {"loss": "ce"} if "head" in kind else {}
         one = experiment(steps=9, **kind, **loss)
         (result,) = train([one], snapshots=[(0, 4)])
-        assert [step for step, _ in result.snapshots] == [0, 4]
-        (_, start), (_, middle) = result.snapshots
+        assert [taken.step for taken in result.snapshots] == [0, 4]
+        start, middle = (taken.parameters for taken in result.snapshots)
         initial = {name: value.detach() for name, value in one.module.named_parameters()}
         assert same(start, initial)
         assert same(middle, ended(4, **kind, **loss))
@@ -153,9 +153,9 @@ def test_each_run_has_its_own_whatever_the_order_of_the_objectives():
         for seed, loss in enumerate(("bce", "se", "bce", "se"))
     ]
     results = train(runs, snapshots=[(2,), (), (1, 3), (2,)])
-    assert [[step for step, _ in one.snapshots] for one in results] == [[2], [], [1, 3], [2]]
+    assert [[taken.step for taken in one.snapshots] for one in results] == [[2], [], [1, 3], [2]]
     for run, steps, loss in ((0, 2, "bce"), (2, 3, "bce"), (3, 2, "se")):
-        found = dict(results[run].snapshots)[steps]
+        (found,) = [one.parameters for one in results[run].snapshots if one.step == steps]
         assert same(found, ended(steps, loss=loss, seed=run))
 
 
@@ -171,7 +171,7 @@ def test_nothing_is_kept_of_what_comes_after_a_runs_end():
     patient = experiment(steps=40, patience=1, optimizer=SGD(lr=50.0))
     (result,) = train([patient], snapshots=[(0, 39)])
     assert result.steps < 39
-    assert [step for step, _ in result.snapshots] == [0]
+    assert [taken.step for taken in result.snapshots] == [0]
 
 
 def test_without_being_asked_nothing_is_kept():

@@ -13,7 +13,7 @@ from mlr.app.config.class_weights import check_weight, class_weights, without_we
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
-from mlr.data.base import SPLITS, Dataset, Source
+from mlr.data.base import SPLITS, Dataset, Source, check_source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
@@ -97,6 +97,11 @@ class RunSpec:
             raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
         if not self.own_source:
             check_dataset(data)
+            if self.source.classes not in (None, data.classes):
+                raise InputError(
+                    f"data={self.source.name} declares classes={self.source.classes} and loads "
+                    f"data with classes={data.classes}; make them equal, or declare classes = None."
+                )
         return data
 
     def build(self, data: Dataset | None = None) -> Experiment:
@@ -108,6 +113,7 @@ class RunSpec:
         from mlr.objectives import Objective
         from mlr.training import Experiment
         from mlr.training.experiment import check_one_program
+        from mlr.training.trial import try_parts
 
         config = self.config
         device = choose_device(config["device"], config["dtype"])
@@ -140,6 +146,7 @@ class RunSpec:
                 "choose fewer epochs or steps."
             )
         check_one_program([experiment])
+        try_parts(experiment)
         return experiment
 
     def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -170,6 +177,7 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
         settings["loss"], class_weight = without_weight(settings["loss"], own)
     parts = {group: _part(group, settings[group], base, allowed) for group, base in PARTS.items()}
     spec = RunSpec(dict(config), source=parts.pop("data"), class_weight=class_weight, **parts)
+    check_source(spec.source)
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")

@@ -18,6 +18,7 @@ from mlr.records.run_folder import CHECKPOINT, METRICS
 from mlr.records.status import FINISHED
 from mlr.training import train
 from mlr.training.checkpoint import load_checkpoint
+from mlr.training.state import Snapshot
 
 FRAMES = 40
 """Moments of an animation, evenly on a logarithmic scale."""
@@ -65,14 +66,18 @@ def restore(run: Recorded, allowed: Sequence[str]) -> RestoredRun:
         raise InputError(f"{run.name} has a checkpoint of another model.") from error
     # of a run that stopped before others of its program, the number of its own updates
     step = int(run.entries["steps"]) if run.status in FINISHED else state.step
-    parameters = {name: found[name] for name, _ in experiment.module.named_parameters()}
-    return RestoredRun(run, spec, Moment(experiment, step, parameters, run.folder / METRICS))
+    parameters = {name: found[name] for name in experiment.parameters}
+    buffers = {name: own.clone() for name, own in experiment.module.named_buffers()}
+    return RestoredRun(
+        run, spec, Moment(experiment, step, parameters, run.folder / METRICS, buffers)
+    )
 
 
 def trained_again(restored: RestoredRun) -> list[Moment]:
     """Train a run once more, in memory, and return it at about `FRAMES` moments to its end.
 
-    If it does not end with the parameters of its checkpoint, to the bit, that is printed.
+    If it does not end with the parameters and buffers of its checkpoint, to the bit, that is
+    printed.
 
     Raises:
         InputError: it has not ended, or cannot be repeated.
@@ -81,20 +86,22 @@ def trained_again(restored: RestoredRun) -> list[Moment]:
     if run.status not in FINISHED:
         raise InputError(f"{run.name} is {run.status}: it has no end to animate yet.")
     experiment = restored.spec.build(last.experiment.data)
-    if not _same(
-        dict(experiment.module.named_buffers()), dict(last.experiment.module.named_buffers())
-    ):
-        raise InputError(f"{run.name} has a model that changes its buffers, which no moment holds.")
     steps = moments(FRAMES, experiment.total_steps)[:-1]
     with console.progress_bar("training again") as show:
         (result,) = train([experiment], progress=show, snapshots=[steps])
-    if result.steps != last.step or not _same(result.parameters, last.parameters):
+    end = Snapshot(result.steps, result.parameters, result.buffers)
+    if (
+        end.step != last.step
+        or not _same(end.parameters, last.parameters)
+        or not _same(end.buffers, last.buffers)
+    ):
         console.refuse(
             f"{run.name} was trained again and ends with other parameters than its checkpoint; "
             "the animation is of this training."
         )
-    taken = (*result.snapshots, (result.steps, result.parameters))
-    return [replace(last, experiment=experiment, step=step, parameters=own) for step, own in taken]
+    return [
+        replace(last, experiment=experiment, **one._asdict()) for one in (*result.snapshots, end)
+    ]
 
 
 def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:

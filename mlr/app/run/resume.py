@@ -230,18 +230,26 @@ def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
     import torch
 
     from mlr.training.log import run_tags
+    from mlr.training.own_stepper import remembered
+    from mlr.training.own_updates import OwnOptimizer
     from mlr.training.state import MOMENT
     from mlr.training.steppers import make_stepper
 
     own = experiment.module.state_dict()
-    moments = make_stepper([experiment.optimizer], torch.zeros(1, 1)).state
+    found = set(state.named(MOMENT))
+    if isinstance(experiment.optimizer, OwnOptimizer):
+        moments = remembered(experiment)
+        if state.ending is not None:  # before the first update nothing is remembered
+            moments &= found
+    else:
+        moments = set(make_stepper([experiment.optimizer], torch.zeros(1, 1)).state)
     shapes = [
         {name: (one.shape, one.dtype) for name, one in tensors.items()}
         for tensors in (own, state.state_dict)
     ]
     fits = {
         "model or dtype": shapes[0] == shapes[1],
-        "optimizer": set(moments) == set(state.named(MOMENT)),
+        "optimizer": moments == found,
         "probes": len(run_tags(experiment)) == len(run.about["records"]["seen"]),
     }
     for what, fit in fits.items():

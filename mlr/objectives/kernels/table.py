@@ -126,10 +126,13 @@ def kernel_of(head: Head, loss: Loss) -> tuple[Kernel, bool]:
 
 
 def composed(head: Head, loss: Loss) -> Kernel:
-    """Compute loss(head(z), t), differentiated by torch: for heads and losses without a kernel."""
+    """Compute loss(head(z), t), differentiated by torch: for heads and losses without a kernel.
+
+    A loss on logits is loss(z, t), whatever the head.
+    """
 
     def losses(z: Tensor, t: Tensor) -> Tensor:
-        return loss(head(z), t)
+        return loss(z if loss.on_logits else head(z), t)
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         slopes: Tensor = func.grad(lambda x: losses(x, t).sum())(z)

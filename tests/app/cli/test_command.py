@@ -159,6 +159,33 @@ def test_a_users_own_data_are_checked(train, tmp_path, monkeypatch, change, mess
     assert message in finished.err
 
 
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("name = 'mine'", "data=mine declares no classes; write classes = K in class Mine, or"),
+        ("name, classes = 'mine', '2'", "data=mine declares classes='2'"),
+        ("classes = 2", 'data Mine has no name; write name = "mine" in the class'),
+        ("name, classes = 'mine', 3", "declares classes=3 and loads data with classes=2"),
+    ],
+)
+def test_a_users_own_data_declare_their_classes(train, tmp_path, monkeypatch, declared, message):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "my_data.py").write_text(
+        "import torch\n"
+        "from mlr.data import Dataset, Source, Split\n"
+        "class Mine(Source):\n"
+        f"    {declared}\n"
+        "    def load(self, seed):\n"
+        "        own = Split(torch.randn(20, 2), torch.arange(20) % 2)\n"
+        "        return Dataset('mine', own, own, own, 2)\n"
+    )
+    line = ("data=custom", "data._target_=my_data.Mine", "allow_targets=[my_data]", "head=softmax")
+    finished = train(*line, "loss=ce", "batch_size=5")
+    sys.modules.pop("my_data")
+    assert finished.code == 2
+    assert message in finished.err
+
+
 def test_strict_false_lets_a_senseless_pair_be_watched(train):
     finished = train("head=sigmoid", "loss=ce", "objective.strict=false", "epochs=2")
     assert finished.code == 0

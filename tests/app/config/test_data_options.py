@@ -181,7 +181,7 @@ def test_the_published_softmax_regression_to_the_last_digit():
         return f"{(logits.argmax(1) != split.targets[:9600]).double().mean():.6%}"
 
     val, test = experiment.data.val, experiment.data.test
-    ((_, before),) = result.snapshots
+    ((_, before, _),) = result.snapshots
     assert (wrong(before, val), wrong(before, test)) == ("7.510417%", "7.510417%")
     last = result.parameters
     assert (wrong(last, val), wrong(last, test)) == ("7.500000%", "7.489583%")

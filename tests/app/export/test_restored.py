@@ -126,6 +126,3 @@ def test_parts_of_others_are_imported_only_if_they_are_allowed_now(made, tmp_pat
         status["metrics"]["loss/train"], rel=1e-4
     )
     assert trained_again(restored)[-1].step == 5
-    restored.last.experiment.module.shift[0] = 2
-    with pytest.raises(InputError, match="it has a model that changes its buffers"):
-        trained_again(restored)
