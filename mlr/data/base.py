@@ -23,7 +23,7 @@ class Split:
     Attributes:
         features: (N, *feature_shape) floating point.
         targets: class indices (N,) int64 for classification; values (N, K) floating for
-            regression.
+            regression; (N, K) floating of 0 and 1 for several labels.
     """
 
     features: Tensor
@@ -42,8 +42,9 @@ class Dataset:
         train: examples to train on.
         val: examples for validation; empty if the run has none.
         test: examples for the test.
-        classes: K, None for regression.
-        labels: name of each class, where these are not simply 0..K−1.
+        classes: K, None for regression and for several labels.
+        labels: name of each class, or of each target, where these are not simply 0..K−1.
+        multilabel: True if targets are K yes/no labels, of which any number may be 1.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Dataset:
     test: Split
     classes: int | None
     labels: tuple[str, ...] = ()
+    multilabel: bool = False
 
     @property
     def validated(self) -> bool:
@@ -65,10 +67,10 @@ class Dataset:
 
     @cached_property
     def shape(self) -> tuple[object, ...]:
-        """Classes, features, number of targets and of examples: equal for runs of one program."""
+        """Task, features, number of targets and of examples: equal for runs of one program."""
         sizes = (len(split) for split in (self.train, self.val, self.test))
         targets = None if self.classes is not None else tuple(self.train.targets.shape[1:])
-        return self.classes, self.feature_shape, *sizes, targets
+        return self.classes, self.feature_shape, *sizes, targets, self.multilabel
 
     @cached_property
     def fingerprint(self) -> str:
@@ -92,6 +94,8 @@ class Source(ABC):
     """K; None for regression or, until loaded, for files of a user's own."""
     regression: bool = False
     """True if targets are real numbers; files of a user's own decide it by their `task`."""
+    multilabel: bool = False
+    """True if targets are K yes/no labels; files of a user's own decide it by their `task`."""
     order: str = options.SHUFFLED
     """Order of the training examples in each epoch: one of `options.ORDERS`."""
     drop_last: bool = False

@@ -37,7 +37,7 @@ class Npz(RealSource):
         path: the file.
         features: key of the features.
         labels: key of the labels or targets.
-        task: classification or regression.
+        task: classification; regression; multilabel, labels (N, K) of 0 and 1.
         classes: K; None reads it off the labels, which then must include every class.
     """
 
@@ -54,10 +54,11 @@ class Npz(RealSource):
         options.text("data.features", self.features)
         options.text("data.labels", self.labels)
         options.optional_whole("data.classes", self.classes, at_least=2)
-        self.regression = self.task == "regression"
-        if self.regression and self.classes is not None:
+        self.regression = self.task == options.REGRESSION
+        self.multilabel = self.task == options.MULTILABEL
+        if self.task != options.CLASSIFICATION and self.classes is not None:
             raise InputError(
-                f"data.classes={self.classes} makes no sense with data.task=regression."
+                f"data.classes={self.classes} makes no sense with data.task={self.task}."
             )
 
     def load(self, seed: int) -> Dataset:
@@ -76,9 +77,11 @@ class Npz(RealSource):
             )
         shares = {"_val": self.val_fraction, "_test": self.test_fraction}
         wanted = {part: share for part, share in shares.items() if part not in given}
-        train, *parts = self.split(train, tuple(wanted.values()), stratify=not self.regression)
+        stratify = self.task == options.CLASSIFICATION
+        train, *parts = self.split(train, tuple(wanted.values()), stratify=stratify)
         given |= dict(zip(wanted, parts, strict=True))
-        return self.dataset(seed, classes, (train, given["_val"], given["_test"]))
+        splits = (train, given["_val"], given["_test"])
+        return self.dataset(seed, classes, splits, multilabel=self.multilabel)
 
     def _read(self, file: BinaryIO) -> tuple[dict[str, Arrays], int | None]:
         """Return the splits of the file by the ending of their keys, and K."""
@@ -98,12 +101,19 @@ class Npz(RealSource):
                     shape = (found[""].features if part else x).shape[1:]
                     validate.check_split(where, x, y, shape)
                     where = f"{self.file}: {shown(self.labels + part, 20)}"
-                    if not self.regression:
+                    if self.multilabel:
+                        validate.yes_or_no(where, y)
+                    elif not self.regression:
                         y, classes = validate.class_labels(where, y, classes)
                     elif y.ndim > 2 or not y.size:
                         raise fault(where, f"has targets {y.shape!s:.40}, not (N,) or (N, K).")
                     else:
                         validate.finite(where, y, "targets")
+                    trained = found[""].targets.shape[1:] if part else y.shape[1:]
+                    if y.shape[1:] != trained:
+                        raise fault(
+                            where, f"has targets {y.shape!s:.40}, the training (N, {trained[0]})."
+                        )
                     found[part] = Arrays(x, y)
         except (InputError, OSError, MemoryError):
             raise

@@ -29,7 +29,8 @@ from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
-TASKS = ("classification", "regression")
+CLASSIFICATION, REGRESSION, MULTILABEL = "classification", "regression", "multilabel"
+TASKS = (CLASSIFICATION, REGRESSION, MULTILABEL)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """Separators that are awkward on a command line, by name."""
 DECIMALS = ("point", "comma")
@@ -95,6 +96,7 @@ def unknown_name(option: str, name: str, names: Iterable[str], of: str) -> Input
 
 CHECKS: dict[str, Callable[[str, Any], object]] = {
     "n": partial(whole, at_least=3),
+    "outputs": partial(whole, at_least=1),
     "label_noise": fraction,
     "val_fraction": fraction,
     "test_fraction": split_share,

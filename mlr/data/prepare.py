@@ -67,15 +67,17 @@ class PreparedSource(Source):
         classes: int | None,
         splits: Sequence[Arrays],
         labels: tuple[str, ...] = (),
+        multilabel: bool = False,
     ) -> Dataset:
         """Make tensors of three valid splits, scaled, with label noise in training.
 
         Args:
             seed: of the label noise.
-            classes: K, or None when the targets are real numbers.
+            classes: K, or None when the targets are real numbers or several labels.
             splits: examples to train on, for validation, of which there may be none, and for the
                 test; labels are int64.
-            labels: names of the classes; () where they are simply 0..K−1.
+            labels: names of the classes or targets; () where they are simply 0..K−1.
+            multilabel: True if the targets are labels (N, K) of 0 and 1.
 
         Raises:
             DataError: they do not fit into memory.
@@ -83,6 +85,8 @@ class PreparedSource(Source):
         where, (train, val, test) = f"data={self.name}", splits
         targets = train.targets
         try:
+            if multilabel:
+                validate.warn_one_valued(where, targets, labels)
             if classes is not None:
                 validate.warn_absent(where, targets, classes, labels)
                 if self.label_noise:
@@ -94,7 +98,7 @@ class PreparedSource(Source):
         except MemoryError:
             what = f"does not fit into memory{memory_limit()}; use fewer examples."
             raise fault(where, what) from None
-        return Dataset(self.name, made[0], made[1], made[2], classes, labels)
+        return Dataset(self.name, made[0], made[1], made[2], classes, labels, multilabel)
 
 
 @dataclass(eq=False, kw_only=True)

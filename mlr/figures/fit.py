@@ -40,12 +40,12 @@ class RegressionFit:
 
 
 def collect(moment: Moment) -> RegressionFit | None:
-    """Collect the fit; None for a classification of several features or outputs."""
+    """Collect the fit; None for several labels, and for classes of several features or outputs."""
     import torch
 
     data, seen = moment.experiment.data, moment.train
     one = int(np.prod(data.feature_shape)) == 1
-    if data.classes is not None and not (one and seen.logits.shape[1] == 1):
+    if data.multilabel or (data.classes is not None and not (one and seen.logits.shape[1] == 1)):
         return None
     targets = seen.targets[:, 0]
     if not one:

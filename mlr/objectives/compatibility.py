@@ -71,6 +71,7 @@ def check_pair(
     outputs: int | None,
     strict: bool = True,
     regression: bool | None = None,
+    multilabel: bool = False,
 ) -> None:
     """Refuse a head and a loss that cannot be trained together.
 
@@ -82,6 +83,7 @@ def check_pair(
         strict: False lets pairs run that are defined but senseless.
         regression: whether targets are real numbers rather than classes; None where that is
             not known yet.
+        multilabel: whether targets are K yes/no labels, of which any number may be 1.
 
     Raises:
         InputError: the pair is undefined, or senseless and `strict`; the sentence names
@@ -89,6 +91,8 @@ def check_pair(
     """
     head, loss = find_head(head), find_loss(loss)
     _check_numbers(head, loss, outputs)
+    if multilabel:
+        _check_multilabel(head, loss)
     if regression:
         _check_regression(head, loss)
     if outputs is not None and outputs < head.range.least_outputs:
@@ -133,6 +137,25 @@ def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
     if outputs is not None and outputs % count:
         raise InputError(
             f"head={head.name} needs {count} outputs for each target, but there are {outputs}."
+        )
+
+
+def _check_multilabel(head: Head, loss: Loss) -> None:
+    """Refuse heads and losses of which exactly one output is 1, and those for real numbers."""
+    several = "this data's examples can have several labels at once"
+    if head.range.least_outputs > 1:
+        raise InputError(
+            f"head={head.name} gives {head.range}, but {several}. Use head=sigmoid loss=bce."
+        )
+    needs = max(loss.domain.least_outputs, loss.target_domain.least_outputs)
+    if needs > 1 and not loss.matches_head:
+        raise InputError(
+            f"loss={loss.name} takes one class for each example, but {several}. Use loss=bce."
+        )
+    if loss.domain.per_target > 1 or head.range.per_target > 1:
+        raise InputError(
+            f"head={head.name} loss={loss.name} needs targets that are real numbers, but these "
+            "are labels of 0 and 1. Use head=sigmoid loss=bce."
         )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mlr.probes.base import lengths
+from mlr.probes.base import Subject, lengths
 from mlr.training.examples import Examples
 from mlr.training.run_objectives import RunObjectives, labels_of
 from mlr.training.step import Program
@@ -21,13 +21,24 @@ depend on the number of runs, because sums of parts round by the parts. Lanes la
 many lanes fill the cache."""
 
 Sums = dict[str, Tensor]
+LABEL_COUNTS = LABELS_FOUND, LABELS_PREDICTED, LABELS_THERE = (
+    *("labels_found", "labels_predicted", "labels_there"),
+)
+"""Numbers of examples of which each label (L, K) is predicted rightly, is predicted, is 1."""
 
 
 class EvaluatedBatch:
     """Logits z and targets t (L, B, K), and quantities derived from them when first used."""
 
-    def __init__(self, objectives: RunObjectives, logits: Tensor, targets: Tensor) -> None:
+    def __init__(
+        self,
+        objectives: RunObjectives,
+        logits: Tensor,
+        targets: Tensor,
+        multilabel: bool = False,
+    ) -> None:
         self.objectives, self.logits, self.targets = objectives, logits, targets
+        self.multilabel = multilabel
 
     @cached_property
     def losses(self) -> Tensor:
@@ -56,8 +67,15 @@ class EvaluatedBatch:
 
     @cached_property
     def right(self) -> Tensor:
-        """1.0 for correct predictions, else 0.0 (L, B)."""
+        """1.0 for correct predictions, of several labels for all correct, else 0.0 (L, B)."""
+        if self.multilabel:
+            return self.right_labels.amin(-1)
         return self.objectives.right(self.logits, self.labels)
+
+    @cached_property
+    def right_labels(self) -> Tensor:
+        """1.0 for each of several labels predicted rightly, else 0.0 (L, B, K)."""
+        return self.objectives.right_labels(self.logits, self.targets)
 
 
 class Evaluation:
@@ -90,23 +108,28 @@ class Evaluation:
             logits = self.program.network.logits(inputs)
             # copied, because operations on expanded (stride 0) tensors are slow
             targets = torch.empty_like(logits[..., : t.shape[-1]]).copy_(t)
-            yield EvaluatedBatch(self.program.objectives, logits, targets)
+            program = self.program
+            yield EvaluatedBatch(program.objectives, logits, targets, program.multilabel)
 
     def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
-        For heads that predict a standard deviation also `predicted_std`, over all targets. With
-        `errors`, for regression `rmse`: √ of the mean of (ŷ − t)² over examples and targets, ŷ
-        being the prediction, of a Gaussian its mean, so that runs of different losses compare.
+        For several labels the four numbers of `judged_by`, for heads that predict a standard
+        deviation `predicted_std`, over all targets. With `errors`, for regression `rmse`: √ of the
+        mean of (ŷ − t)² over examples and targets, ŷ being the prediction, of a Gaussian its mean,
+        so that runs of different losses compare.
         """
-        squares = errors and not self.program.classification
+        squares = errors and not self.program.subject.judged
         parts = []
         for batch in self.batches():
             parts.append(sums_of(self.program, batch))
             if squares:
                 residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
                 parts[-1]["rmse"] = residuals.square().mean(-1).sum(1)
-        means = {name: self.program.of_runs(own / self.count) for name, own in added(parts).items()}
+        sums = added(parts)
+        scores = f1_scores(*(sums.pop(name) for name in LABEL_COUNTS if name in sums))
+        own = {name: values / self.count for name, values in sums.items()} | scores
+        means = {name: self.program.of_runs(values) for name, values in own.items()}
         if squares:
             means["rmse"] = means["rmse"].sqrt()
         return means
@@ -120,7 +143,51 @@ def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
         sums["predicted_std"] = spreads.mean(-1).sum(1)
     if program.classification:
         sums["accuracy"] = batch.right.sum(1)
+    if program.multilabel:
+        sums |= sums_of_labels(batch)
     return sums
+
+
+def sums_of_labels(batch: EvaluatedBatch) -> Sums:
+    """Sum over the examples what several labels have: (L,), and counts of each label (L, K)."""
+    right, t = batch.right_labels, batch.targets
+    found = right * t
+    # a label that is predicted is right and there, or wrong and not there
+    false = (1 - right) * (1 - t)
+    return {
+        "label_accuracy": right.mean(-1).sum(1),
+        "exact_match": right.amin(-1).sum(1),
+        LABELS_FOUND: found.sum(1),
+        LABELS_PREDICTED: (found + false).sum(1),
+        LABELS_THERE: t.sum(1),
+    }
+
+
+def f1_scores(*counts: Tensor) -> Sums:
+    """Compute F1 (L,) of the counts `LABEL_COUNTS` (L, K) of several labels; {} without them.
+
+    F1 = 2·found / (predicted + there), 0 for a label that is neither: `f1_micro` of the counts over
+    all labels, `f1_macro` the mean over labels.
+
+    Source: scikit-learn, f1_score with zero_division=0.
+    """
+    if not counts:
+        return {}
+    found, predicted, there = counts
+    either = predicted + there
+    micro = 2 * found.sum(1) / either.sum(1).clamp(min=1)
+    return {"f1_micro": micro, "f1_macro": (2 * found / either.clamp(min=1)).mean(1)}
+
+
+def judged_by(subject: Subject) -> tuple[str, ...]:
+    """Name the numbers besides the loss by which predictions of a split are judged.
+
+    Of several labels: F1 over all labels and its mean over labels; the share of labels that are
+    right, and of examples with all labels right.
+    """
+    if subject.multilabel:
+        return ("f1_micro", "f1_macro", "label_accuracy", "exact_match")
+    return ("accuracy",) if subject.classes is not None else ("rmse",)
 
 
 def added(parts: list[Sums]) -> Sums:

@@ -19,6 +19,7 @@ from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
+from mlr.training.evaluation import judged_by
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
@@ -26,9 +27,8 @@ from mlr.training.stopping import Stopping
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """List every tag that a run can record, in the order of its table's columns."""
-    classification = experiment.data.classes is not None
     probes = make_probes(experiment.probes, experiment.subject)
-    names = ["loss", "accuracy" if classification else "rmse"]
+    names = ["loss", *judged_by(experiment.subject)]
     names += ["predicted_std"] * experiment.spread
     judged = ("val", "test") if experiment.data.validated else ("test",)
     splits = [f"{name}/{split}" for name in names for split in judged]
@@ -159,6 +159,11 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     logits = stacked([kept.logits for kept in steps], axes)
     targets = stacked([kept.targets for kept in steps], axes)
     labels = labels_of(targets) if program.classification else None
+    right = None if labels is None else objectives.right(logits, labels, axis=1)
+    label_targets = right_labels = None
+    if program.multilabel:
+        label_targets, right_labels = targets, objectives.right_labels(logits, targets, axis=1)
+        right = right_labels.amin(-1)
     losses = objectives.losses(logits, targets, axis=1)
     predictions = spreads = None
     if program.spread or "predictions" in fields:
@@ -169,7 +174,9 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=losses,
         slopes=objectives.slopes(logits, axis=1),
-        right=None if labels is None else objectives.right(logits, labels, axis=1),
+        right=right,
+        label_targets=label_targets,
+        right_labels=right_labels,
         spreads=spreads,
         labels=labels if "labels" in fields else None,
         predictions=predictions,

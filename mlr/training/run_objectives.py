@@ -85,6 +85,13 @@ class RunObjectives:
         classes = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
         return torch.eq(classes, labels, out=torch.empty_like(classes))
 
+    def right_labels(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """1.0 where a label is predicted rightly, else 0.0 (…, L, B, K), each by its own logit."""
+        own = self._map(
+            lambda group, z: group.head.decide(z.unsqueeze(-1)), axis, logits, logits
+        )
+        return torch.eq(own, targets, out=own)
+
     def _map(
         self, function: Callable[..., Tensor], axis: int, like: Tensor, *values: Tensor
     ) -> Tensor:

@@ -136,6 +136,7 @@ class Program:
         objectives = [firsts.setdefault(one.function, one.objective) for one in self.lanes]
         self.subject = first.subject
         self.classification = self.subject.classes is not None
+        self.multilabel = self.subject.multilabel
         self.objectives = RunObjectives(objectives, self.classification)
         self.network, self.parts = self._networks(objectives)
         own = self.network

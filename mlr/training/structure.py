@@ -127,4 +127,5 @@ def subject_of(
         layers=tuple(Layout.of(module).layers()),
         dense=tuple(dense),
         hidden=tuple(hidden),
+        multilabel=data.multilabel,
     )

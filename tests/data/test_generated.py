@@ -1,5 +1,6 @@
 """Properties that each generated dataset is made for, in numbers."""
 
+import math
 import resource
 from hashlib import sha256
 
@@ -12,8 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mlr.core.checks import InputError
 from mlr.core.seeds import derive_seed
-from mlr.data import Blobs, Digits, Line, Moons, Neuron, Outliers, SyntheticMnist, Xor
+from mlr.data import Blobs, Digits, Line, Moons, Multilabel, Neuron, Outliers, SyntheticMnist, Xor
 from mlr.data.digits import read_digits
+from mlr.data.faults import DataWarning
 from mlr.data.prepare import generator
 
 
@@ -273,3 +275,23 @@ def test_synthetic_mnist_is_neither_trivial_nor_hopeless_for_a_linear_model():
         .score(*arrays(data.test))
         < 0.93
     )
+
+
+def test_multilabel_is_decided_by_half_planes_and_noise():
+    data = Multilabel(n=4000, outputs=3, noise=0.0, val_fraction=0, seed=0).load(0)
+    x, t = data.train.features.double(), data.train.targets
+    angles = torch.tensor([0, 2 * math.pi / 3, 4 * math.pi / 3], dtype=torch.float64)
+    expected = x @ torch.stack([angles.cos(), angles.sin()]) > 0.5
+    # float32 features may fall on the other side
+    assert (t.bool() != expected).sum() <= 2
+    # P(x > ½) of a standard normal number
+    assert t.mean().item() == pytest.approx(0.3085, abs=0.015)
+    assert {0, 1, 2} <= set(t.sum(1).int().tolist())
+    noisy = Multilabel(n=4000, outputs=3, noise=0.5, val_fraction=0, seed=0).load(0)
+    # P(√1.25 x > ½)
+    assert noisy.train.targets.mean().item() == pytest.approx(0.3274, abs=0.015)
+
+
+def test_one_label_the_same_in_all_examples_is_told():
+    with pytest.warns(DataWarning, match=r"3 of 9 labels are the same in all .*: 2, 3, 4\.$"):
+        Multilabel(n=12, outputs=9, seed=0).load(0)

@@ -35,6 +35,13 @@ LARGEST_RATE = 1e20
 MOST_UPDATES = 10**8
 """Hours of training; each has its learning rate in a list that is made at the start."""
 LOSSES = tuple(f"loss/{split}" for split in SPLITS)
+OF_LABELS = tuple(
+    f"{name}/{split}"
+    for name in ("f1_micro", "f1_macro", "label_accuracy", "exact_match")
+    for split in SPLITS
+    if split != "train" or not name.startswith("f1")
+)
+"""Final numbers that only data of several labels have."""
 OF_CLASSES = (
     *(f"accuracy/{split}" for split in SPLITS),
     *("logit_grad/wrong", "logit_grad/right"),
@@ -109,14 +116,14 @@ class RunSpec:
         config = self.config
         device = choose_device(config["device"], config["dtype"])
         data = self.load() if data is None else data
-        regression = data.classes is None
-        _check_metric(config["objective_metric"], regression)
+        regression = data.classes is None and not data.multilabel
+        _check_metric(config["objective_metric"], regression, data.multilabel)
         if data.classes is None:
             outputs = self.head.range.per_target * data.train.targets.shape[1]
         else:
             outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
-        check_pair(self.head, self.loss, outputs, strict, regression)
+        check_pair(self.head, self.loss, outputs, strict, regression, data.multilabel)
         experiment = Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
             module=self._module(data.feature_shape, outputs),
@@ -164,15 +171,20 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
-    _check_metric(config["objective_metric"], source.regression)
     # a user's own source may show only by what it loads if it is a regression
-    known_kind = spec.own_source or source.regression or classes is not None
+    known_kind = (
+        spec.own_source or source.regression or source.multilabel or classes is not None
+    )
+    _check_metric(
+        config["objective_metric"], source.regression, source.multilabel if known_kind else None
+    )
     check_pair(
         spec.head,
         spec.loss,
         None if classes is None else spec.head.outputs(classes),
         config["objective"]["strict"],
         regression=source.regression if known_kind else None,
+        multilabel=source.multilabel,
     )
     return spec
 
@@ -253,13 +265,23 @@ def _check_shape(config: Mapping[str, Any]) -> None:
         raise InputError(f"allow_targets={typed(names)} must be a list of names.")
 
 
-def _check_metric(name: str, regression: bool) -> None:
-    if regression and name in OF_CLASSES:
+def _check_metric(name: str, regression: bool, multilabel: bool | None) -> None:
+    if regression and name in (*OF_CLASSES, *OF_LABELS):
         raise InputError(
             f"objective_metric={name} needs classes, but the data are a regression; "
             f"use one of {', '.join(LOSSES)}."
         )
-    known("objective_metric", name, (*LOSSES, *OF_CLASSES))
+    if multilabel and name.startswith("accuracy/"):
+        raise InputError(
+            f"objective_metric={name} needs one class for each example, but the data have several "
+            f"labels; use {name.replace('accuracy/', 'label_accuracy/')}."
+        )
+    if multilabel is False and name in OF_LABELS:
+        raise InputError(
+            f"objective_metric={name} needs data with several labels (data.task=multilabel); "
+            f"use one of {', '.join((*LOSSES, *OF_CLASSES))}."
+        )
+    known("objective_metric", name, (*LOSSES, *OF_CLASSES, *OF_LABELS))
 
 
 @contextmanager
