@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +12,8 @@ from mlr.data import options
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mlr.data.scaling import Scaling
 
 SPLITS = ("train", "val", "test")
 
@@ -45,6 +47,8 @@ class Dataset:
         classes: K, None for regression and for several labels.
         labels: name of each class, or of each target, where these are not simply 0..K−1.
         multilabel: True if targets are K yes/no labels, of which any number may be 1.
+        target_scaling: how the targets were scaled, by which numbers are told in their own unit;
+            None if they were not.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Dataset:
     classes: int | None
     labels: tuple[str, ...] = ()
     multilabel: bool = False
+    target_scaling: Scaling | None = None
 
     @property
     def validated(self) -> bool:
@@ -70,7 +75,25 @@ class Dataset:
         """Task, features, number of targets and of examples: equal for runs of one program."""
         sizes = (len(split) for split in (self.train, self.val, self.test))
         targets = None if self.classes is not None else tuple(self.train.targets.shape[1:])
-        return self.classes, self.feature_shape, *sizes, targets, self.multilabel
+        scaled = self.target_scaling is not None
+        return self.classes, self.feature_shape, *sizes, targets, self.multilabel, scaled
+
+    @cached_property
+    def standardized(self) -> Dataset:
+        """The same features, with the real targets scaled to mean 0 and deviation 1 in training.
+
+        One object, so that runs of it share their data.
+        """
+        import torch
+
+        from mlr.data import scaling
+
+        fitted = scaling.fit(options.STANDARDIZE, self.train.targets.numpy())
+        parts = {
+            name: replace(own, targets=torch.from_numpy(fitted(own.targets.numpy())))
+            for name, own in ((name, getattr(self, name)) for name in SPLITS)
+        }
+        return replace(self, target_scaling=fitted, **parts)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -98,6 +121,9 @@ class Source(ABC):
     """True if targets are K yes/no labels; files of a user's own decide it by their `task`."""
     order: str = options.SHUFFLED
     """Order of the training examples in each epoch: one of `options.ORDERS`."""
+    target_scale: str = options.NONE
+    """Scaling of real targets, one of `options.TARGET_SCALES`: auto standardises them for losses
+    whose targets may be any real number."""
     drop_last: bool = False
     """True if an epoch leaves out its last examples where they do not fill a batch."""
 

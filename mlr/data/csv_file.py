@@ -51,6 +51,8 @@ class Csv(RealSource):
         decimal: point or comma, as numbers are written.
         task: classification (labels of any text, mapped to 0..K−1 in sorted order, numbers by
             value) or regression (the label is a real number).
+        target_scale: of a regression's targets: standardize, mean 0 and deviation 1 in training;
+            none; auto standardises where the loss takes any real number.
     """
 
     name = "csv"
@@ -62,6 +64,7 @@ class Csv(RealSource):
     header: bool | None = None
     decimal: str = "point"
     task: str = "classification"
+    target_scale: str = options.AUTO
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -39,6 +39,8 @@ class Npz(RealSource):
         labels: key of the labels or targets.
         task: classification; regression; multilabel, labels (N, K) of 0 and 1.
         classes: K; None reads it off the labels, which then must include every class.
+        target_scale: of a regression's targets: standardize, mean 0 and deviation 1 in training;
+            none; auto standardises where the loss takes any real number.
     """
 
     name = "npz"
@@ -47,6 +49,7 @@ class Npz(RealSource):
     labels: str = "y"
     task: str = "classification"
     classes: int | None = None
+    target_scale: str = options.AUTO
 
     def __post_init__(self) -> None:
         super().__post_init__()

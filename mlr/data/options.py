@@ -34,6 +34,8 @@ TASKS = (CLASSIFICATION, REGRESSION, MULTILABEL)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """Separators that are awkward on a command line, by name."""
 DECIMALS = ("point", "comma")
+AUTO, STANDARDIZE, NONE = "auto", "standardize", "none"
+TARGET_SCALES = (AUTO, STANDARDIZE, NONE)
 SHUFFLED, GIVEN = "shuffled", "given"
 ORDERS = (SHUFFLED, GIVEN)
 _LONGEST_NAME = 30
@@ -109,6 +111,7 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
     "drop_last": flag,
     "task": partial(known, allowed=TASKS),
     "decimal": partial(known, allowed=DECIMALS),
+    "target_scale": partial(known, allowed=TARGET_SCALES),
     "noise": non_negative,
     "deformation": non_negative,
     "outliers": split_share,

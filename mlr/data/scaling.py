@@ -1,4 +1,4 @@
-"""Scaling of features: an offset and a divisor, fitted on the training examples only.
+"""Scaling of features and real targets: an offset and a divisor, fitted on the training split only.
 
 Tables are scaled column by column, images as a whole: a pixel at the rim that lights up once in
 10,000 images would otherwise become the largest number of the dataset.

@@ -178,6 +178,11 @@ def _check_regression(head: Head, loss: Loss) -> None:
         )
 
 
+def takes_any_target(head: Head, loss: Loss) -> bool:
+    """Return True if the targets of this pair may be any real number."""
+    return _targets_allowed(head, loss, REALS)
+
+
 def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
     """Return True if each number of the targets may be anything in `targets`."""
     home = head.range.closure() if loss.matches_head else loss.target_domain

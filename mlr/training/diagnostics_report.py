@@ -41,6 +41,8 @@ def reports(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> list[
     found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
     found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
     found["gradient"] = numbers(closer["quantiles"])
+    if "target_squares" in sums:
+        found["targets"] = {"rmse": numbers(np.sqrt(sums["target_squares"] / count))}
     if "labels_there" in sums:
         right, said, there = (sums[f"labels_{name}"] for name in ("found", "predicted", "there"))
         found["targets"] = {

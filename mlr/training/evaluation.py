@@ -125,6 +125,8 @@ class Evaluation:
             parts.append(sums_of(self.program, batch))
             if squares:
                 residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
+                if self.program.units is not None:
+                    residuals = self.program.units.differences(residuals)
                 parts[-1]["rmse"] = residuals.square().mean(-1).sum(1)
         sums = added(parts)
         scores = f1_scores(*(sums.pop(name) for name in LABEL_COUNTS if name in sums))
@@ -140,6 +142,8 @@ def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
     sums = {"loss": batch.losses.sum(1)}
     if program.spread:
         spreads = batch.predictions[..., batch.targets.shape[-1] :]
+        if program.units is not None:
+            spreads = program.units.differences(spreads)
         sums["predicted_std"] = spreads.mean(-1).sum(1)
     if program.classification:
         sums["accuracy"] = batch.right.sum(1)

@@ -48,6 +48,12 @@ def sums_of_sizes(program: Program, batch: EvaluatedBatch) -> Sums:
         "zero": zero.sum(1),
         "saturated": below(slopes.abs(), program.threshold).mean(-1).sum(1),
     }
+    count = batch.targets.shape[-1]
+    if not program.subject.judged and count > 1:
+        residuals = batch.predictions[..., :count] - batch.targets
+        if program.units is not None:
+            residuals = program.units.differences(residuals)
+        found["target_squares"] = residuals.square().sum(1)
     if program.subject.judged:
         wrong = 1 - batch.right
         found |= {
@@ -104,6 +110,8 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
         counts = {f"outputs_target_{side}": there.sum((1, 2)) for side, there in sides.items()}
         return sums | counts
     if not program.classification:
+        if program.units is not None:
+            outputs = program.units.values(outputs)
         means = outputs[..., : batch.targets.shape[-1]].mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
@@ -201,6 +209,12 @@ class FinalDiagnostics:
                     own[group]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
             own["data"] = dict(described[key])
+            scaling = experiment.data.target_scaling
+            if scaling is not None:
+                own["data"]["targets"] = {
+                    "offset": numbers(scaling.offset),
+                    "divisor": numbers(scaling.divisor),
+                }
             if _learned_little(own):
                 own["data"]["neighbours"] = numbers(nearest(key))
         return found

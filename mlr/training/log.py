@@ -169,6 +169,10 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     if program.spread or "predictions" in fields:
         predictions = objectives.predictions(logits, axis=1)
         spreads = predictions[..., targets.shape[-1] :] if program.spread else None
+    told = predictions
+    if predictions is not None and program.units is not None:
+        told = program.units.values(predictions)
+        spreads = None if spreads is None else program.units.differences(spreads)
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
@@ -179,7 +183,7 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         right_labels=right_labels,
         spreads=spreads,
         labels=labels if "labels" in fields else None,
-        predictions=predictions,
+        predictions=told,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields
         else None,

@@ -30,6 +30,7 @@ from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.run_objectives import RunObjectives
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
+from mlr.training.target_units import units_of
 
 NOTHING: frozenset[str] = frozenset()
 ClosedForm = LaneNetwork | DenseNetwork
@@ -146,6 +147,7 @@ class Program:
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
         self.spread = first.spread
+        self.units = units_of(self.lanes, self.dtype, self.device)
         self.stepper = make_stepper([one.optimizer for one in self.lanes], self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none

@@ -12,12 +12,13 @@ from mlr.app.config.catalogue import unknown_option
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
+from mlr.data import options
 from mlr.data.base import SPLITS, Dataset, Source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.models import Model
-from mlr.objectives.compatibility import check_pair
+from mlr.objectives.compatibility import check_pair, takes_any_target
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.experiment import check_run_options
@@ -118,6 +119,8 @@ class RunSpec:
         data = self.load() if data is None else data
         regression = data.classes is None and not data.multilabel
         _check_metric(config["objective_metric"], regression, data.multilabel)
+        if regression and self._standardizes_targets:
+            data = data.standardized
         if data.classes is None:
             outputs = self.head.range.per_target * data.train.targets.shape[1]
         else:
@@ -144,6 +147,13 @@ class RunSpec:
             )
         check_one_program([experiment])
         return experiment
+
+    @property
+    def _standardizes_targets(self) -> bool:
+        scale = self.source.target_scale
+        if scale != options.AUTO:
+            return scale == options.STANDARDIZE
+        return takes_any_target(self.head, self.loss)
 
     def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:
         seed, dtype = self.config["seed"], self.config["dtype"]

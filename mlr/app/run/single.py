@@ -192,6 +192,9 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
         if f"{name}/test" in metrics:
             table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in splits))
+    if "rmse/test" in metrics:
+        errors = [metrics.get(f"rmse/{split}") for split in splits]
+        table.add_row("RMSE", *("" if one is None else f"{one:.4g}" for one in errors))
     for name, label in SHARES:
         shares = [metrics.get(f"{name}/{split}") for split in splits]
         if any(share is not None for share in shares):
