@@ -28,7 +28,7 @@ SCORES = ("accuracy/", "f1_micro/", "f1_macro/", "label_accuracy/", "exact_match
 SPLITS = ("test", "val", "train")
 """In the order in which they rank."""
 UNKNOWN = "unknown data"
-NOT_THE_DATA = {"seed", "split_seed", "scale", "root", "download", "order", "drop_last"}
+NOT_THE_DATA = {"seed", "split_seed", "split", "scale", "root", "download", "order", "drop_last"}
 """Options of the data under which the task stays the same."""
 _NOT_OF_DATA = {
     *("head", "loss", "objective", "model", "optimizer", "schedule", "probes", "seed", "epochs"),

@@ -26,10 +26,12 @@ class Split:
         features: (N, *feature_shape) floating point.
         targets: class indices (N,) int64 for classification; values (N, K) floating for
             regression; (N, K) floating of 0 and 1 for several labels.
+        weights: factor ≥ 0 on the loss of each example in training (N,) floating; None: 1 each.
     """
 
     features: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -75,8 +77,8 @@ class Dataset:
         """Task, features, number of targets and of examples: equal for runs of one program."""
         sizes = (len(split) for split in (self.train, self.val, self.test))
         targets = None if self.classes is not None else tuple(self.train.targets.shape[1:])
-        scaled = self.target_scaling is not None
-        return self.classes, self.feature_shape, *sizes, targets, self.multilabel, scaled
+        kinds = self.multilabel, self.target_scaling is not None, self.train.weights is not None
+        return self.classes, self.feature_shape, *sizes, targets, *kinds
 
     @cached_property
     def standardized(self) -> Dataset:
@@ -100,7 +102,9 @@ class Dataset:
         """SHA-256 of all numbers, hexadecimal."""
         digest = sha256()
         for split in (self.train, self.val, self.test):
-            for tensor in (split.features, split.targets):
+            for tensor in (split.features, split.targets, split.weights):
+                if tensor is None:
+                    continue
                 whole: Any = tensor.cpu().contiguous().numpy()
                 digest.update(whole.reshape(-1).view("uint8").data)
         return digest.hexdigest()

@@ -81,7 +81,7 @@ class Npz(RealSource):
         shares = {"_val": self.val_fraction, "_test": self.test_fraction}
         wanted = {part: share for part, share in shares.items() if part not in given}
         stratify = self.task == options.CLASSIFICATION
-        train, *parts = self.split(train, tuple(wanted.values()), stratify=stratify)
+        train, *parts = self.divided(train, tuple(wanted.values()), stratify=stratify)
         given |= dict(zip(wanted, parts, strict=True))
         splits = (train, given["_val"], given["_test"])
         return self.dataset(seed, classes, splits, multilabel=self.multilabel)

@@ -36,6 +36,9 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 DECIMALS = ("point", "comma")
 AUTO, STANDARDIZE, NONE = "auto", "standardize", "none"
 TARGET_SCALES = (AUTO, STANDARDIZE, NONE)
+RANDOM = "random"
+REFUSE, MEAN, MEDIAN, DROP = "refuse", "mean", "median", "drop"
+MISSING = (REFUSE, MEAN, MEDIAN, DROP)
 SHUFFLED, GIVEN = "shuffled", "given"
 ORDERS = (SHUFFLED, GIVEN)
 _LONGEST_NAME = 30
@@ -59,6 +62,15 @@ def optional_whole(name: str, value: int | None, at_least: int = 0) -> int | Non
         InputError: `value` is anything else.
     """
     return None if value is None else whole(name, value, at_least)
+
+
+def optional_known(name: str, value: str | None, allowed: Iterable[str]) -> str | None:
+    """Return one of the allowed names, or None as it is.
+
+    Raises:
+        InputError: `value` is anything else.
+    """
+    return None if value is None else known(name, value, allowed)
 
 
 def text(name: str, value: str) -> str:
@@ -111,6 +123,8 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
     "drop_last": flag,
     "task": partial(known, allowed=TASKS),
     "decimal": partial(known, allowed=DECIMALS),
+    "split": partial(optional_known, allowed=(RANDOM, GIVEN)),
+    "missing": partial(known, allowed=MISSING),
     "target_scale": partial(known, allowed=TARGET_SCALES),
     "noise": non_negative,
     "deformation": non_negative,
