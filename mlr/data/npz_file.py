@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import prod
 from os import PathLike
@@ -37,6 +37,7 @@ class Npz(RealSource):
         path: the file.
         features: key of the features.
         labels: key of the labels or targets.
+        weights: key of factors (N,) ≥ 0 on the loss of each training example; None: 1 each.
         task: classification; regression; multilabel, labels (N, K) of 0 and 1.
         classes: K; None reads it off the labels, which then must include every class.
         target_scale: of a regression's targets: standardize, mean 0 and deviation 1 in training;
@@ -47,6 +48,7 @@ class Npz(RealSource):
     path: str | PathLike[str] | None = None
     features: str = "x"
     labels: str = "y"
+    weights: str | None = None
     task: str = "classification"
     classes: int | None = None
     target_scale: str = options.AUTO
@@ -56,6 +58,8 @@ class Npz(RealSource):
         self.file = options.path("data.path", self.path, "the .npz file")
         options.text("data.features", self.features)
         options.text("data.labels", self.labels)
+        if self.weights is not None:
+            options.text("data.weights", self.weights)
         options.optional_whole("data.classes", self.classes, at_least=2)
         self.regression = self.task == options.REGRESSION
         self.multilabel = self.task == options.MULTILABEL
@@ -118,6 +122,10 @@ class Npz(RealSource):
                             where, f"has targets {y.shape!s:.40}, the training (N, {trained[0]})."
                         )
                     found[part] = Arrays(x, y)
+                if self.weights is not None:
+                    w = self._array(archive, "weights", self.weights)
+                    validate.weights(f"{self.file}: {shown(self.weights, 20)}", w, len(found[""]))
+                    found[""] = replace(found[""], weights=w)
         except (InputError, OSError, MemoryError):
             raise
         # zipfile and numpy meet damage with a dozen kinds: BadZipFile, zlib.error, EOFError, …

@@ -57,6 +57,8 @@ def check_dataset(data: Dataset) -> None:
                 yes_or_no(where, y)
         else:
             class_labels(where, y, data.classes)
+        if split.weights is not None:
+            weights(where, split.weights.detach().cpu().numpy(), len(split))
     targets = data.train.targets.shape[-1]
     of = f"{targets} targets" if data.classes is None else f"{data.classes} classes"
     if data.labels and len(data.labels) != (data.classes or targets):
@@ -172,6 +174,30 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
             "0 without gaps (y - 1 if they count from 1), or K be stated by data.classes=K.",
         )
     return labels, classes
+
+
+def weights(where: str, values: NDArray, examples: int) -> None:
+    """Refuse weights that are not (N,) finite numbers of at least 0.
+
+    Raises:
+        DataError: gives the first bad one, counted from 0.
+    """
+    import numpy as np
+
+    if values.shape != (examples,):
+        raise fault(
+            where,
+            f"has weights of shape {values.shape!s:.30} for {examples} examples; they must be "
+            f"({examples},), one a training example.",
+        )
+    finite(where, values, "weights")
+    bad = np.flatnonzero(values < 0)
+    if len(bad):
+        raise fault(
+            where,
+            f"has the weight {values[bad[0]]:.6g} in row {bad[0]} (counted from 0); a weight "
+            "multiplies the loss of its example, and is at least 0.",
+        )
 
 
 def yes_or_no(where: str, labels: NDArray) -> None:

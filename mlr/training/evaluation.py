@@ -28,7 +28,10 @@ LABEL_COUNTS = LABELS_FOUND, LABELS_PREDICTED, LABELS_THERE = (
 
 
 class EvaluatedBatch:
-    """Logits z and targets t (L, B, K), and quantities derived from them when first used."""
+    """Logits z and targets t (L, B, K), and quantities derived from them when first used.
+
+    Weights (L, B) multiply losses and gradients; None: 1 each.
+    """
 
     def __init__(
         self,
@@ -36,19 +39,22 @@ class EvaluatedBatch:
         logits: Tensor,
         targets: Tensor,
         multilabel: bool = False,
+        weights: Tensor | None = None,
     ) -> None:
         self.objectives, self.logits, self.targets = objectives, logits, targets
-        self.multilabel = multilabel
+        self.multilabel, self.weights = multilabel, weights
 
     @cached_property
     def losses(self) -> Tensor:
         """L (L, B)."""
-        return self.objectives.losses(self.logits, self.targets)
+        losses = self.objectives.losses(self.logits, self.targets)
+        return losses if self.weights is None else losses * self.weights
 
     @cached_property
     def logit_grads(self) -> Tensor:
         """dL/dz (L, B, K)."""
-        return self.objectives.gradient(self.logits, self.targets)
+        gradient = self.objectives.gradient(self.logits, self.targets)
+        return gradient if self.weights is None else gradient * self.weights.unsqueeze(-1)
 
     @cached_property
     def gradient_sizes(self) -> Tensor:
@@ -99,6 +105,7 @@ class Evaluation:
             most = max(1, CHUNK_VALUES // examples.features[0, 0].numel())
         rows = MOST_ROWS_LANES_LAST if program.network.lanes_last else MOST_ROWS
         self.program, self.size = program, min(rows, most)
+        self.weighted = examples.weighted
         self.count = examples.count if chosen is None else len(chosen)
         self.chunks = examples.chunks(self.size, chosen)
 
@@ -106,10 +113,14 @@ class Evaluation:
         """Pass all batches through the networks in evaluation mode."""
         for inputs, t in self.chunks:
             logits = self.program.network.logits(inputs)
+            weights = None
+            if self.weighted:
+                weights = torch.empty_like(logits[..., 0]).copy_(t[..., -1])
+                t = t[..., :-1]
             # copied, because operations on expanded (stride 0) tensors are slow
             targets = torch.empty_like(logits[..., : t.shape[-1]]).copy_(t)
             program = self.program
-            yield EvaluatedBatch(program.objectives, logits, targets, program.multilabel)
+            yield EvaluatedBatch(program.objectives, logits, targets, program.multilabel, weights)
 
     def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.

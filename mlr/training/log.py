@@ -157,14 +157,15 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     objectives, axes = program.objectives, program.memory_axes
     fields = fields_read(steps[0].due)
     logits = stacked([kept.logits for kept in steps], axes)
-    targets = stacked([kept.targets for kept in steps], axes)
+    given = stacked([kept.targets for kept in steps], axes)
+    targets = given[..., :-1] if program.weighted else given
     labels = labels_of(targets) if program.classification else None
     right = None if labels is None else objectives.right(logits, labels, axis=1)
     label_targets = right_labels = None
     if program.multilabel:
         label_targets, right_labels = targets, objectives.right_labels(logits, targets, axis=1)
         right = right_labels.amin(-1)
-    losses = objectives.losses(logits, targets, axis=1)
+    losses = program.trained.losses(logits, given, axis=1)
     predictions = spreads = None
     if program.spread or "predictions" in fields:
         predictions = objectives.predictions(logits, axis=1)
@@ -173,6 +174,11 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     if predictions is not None and program.units is not None:
         told = program.units.values(predictions)
         spreads = None if spreads is None else program.units.differences(spreads)
+    prediction_grads = None
+    if predictions is not None and "prediction_grads" in fields:
+        prediction_grads = objectives.prediction_grads(predictions, targets, axis=1)
+        if program.weighted:
+            prediction_grads = prediction_grads * given[..., -1:]
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
@@ -184,9 +190,7 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         spreads=spreads,
         labels=labels if "labels" in fields else None,
         predictions=told,
-        prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
-        if predictions is not None and "prediction_grads" in fields
-        else None,
+        prediction_grads=prediction_grads,
         network=stack_network(steps),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )

@@ -112,6 +112,18 @@ class RunObjectives:
         return whole
 
 
+class WeightedObjectives(RunObjectives):
+    """Objectives of weighted examples: w·L and w·dL/dz, with w as a column after the targets."""
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """w·dL/dz (L, B, K) of targets and weights (L, B, K + 1)."""
+        return super().gradient(logits, targets[..., :-1]).mul_(targets[..., -1:])
+
+    def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """w·L (…, L, B) of targets and weights (…, L, B, K + 1)."""
+        return super().losses(logits, targets[..., :-1], axis).mul_(targets[..., -1])
+
+
 class Group(NamedTuple):
     """Neighbouring lanes with one objective, and its kernel."""
 

@@ -27,7 +27,7 @@ from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
-from mlr.training.run_objectives import RunObjectives
+from mlr.training.run_objectives import RunObjectives, WeightedObjectives
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
 from mlr.training.target_units import units_of
@@ -138,7 +138,11 @@ class Program:
         self.subject = first.subject
         self.classification = self.subject.classes is not None
         self.multilabel = self.subject.multilabel
+        self.weighted = first.data.train.weights is not None
         self.objectives = RunObjectives(objectives, self.classification)
+        """of examples that count once each, as held-out ones do"""
+        self.trained = self._trained(objectives)
+        """of training batches, in which examples may have weights"""
         self.network, self.parts = self._networks(objectives)
         own = self.network
         self.side_by_side = not isinstance(own, FunctionalNetwork) or own.apart
@@ -152,6 +156,11 @@ class Program:
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none
         self.factors = first.schedule.factors(first.total_steps)
+
+    def _trained(self, objectives: Sequence[Objective]) -> RunObjectives:
+        """Make the objectives of training batches of these lanes."""
+        kind = WeightedObjectives if self.weighted else RunObjectives
+        return kind(objectives, self.classification)
 
     def _networks(self, objectives: Sequence[Objective]) -> tuple[Network, list[ProgramPart]]:
         """Lay out parameters and gradients; returns the network over them, and its parts."""
@@ -172,7 +181,7 @@ class Program:
                 ProgramPart(
                     slice(lane, lane + 1),
                     own,
-                    RunObjectives([objectives[lane]], self.classification),
+                    self._trained([objectives[lane]]),
                 )
                 for lane, own in enumerate(by_autograd.lanes)
             ]
@@ -183,13 +192,12 @@ class Program:
             network = DenseNetwork(structure, *flat, self.busy if self.kind is Kind.WIDE else None)
         count = parts_of(self.kind, first, len(self.lanes), self.busy)
         if count == 1:
-            return network, [ProgramPart(slice(None), network, self.objectives)]
+            return network, [ProgramPart(slice(None), network, self.trained)]
         # interleaved, so that each part has its share of every objective
         parts = []
         for rows in (slice(part, None, count) for part in range(count)):
             own = DenseNetwork(structure, layout, self.parameters[rows], self.gradients[rows])
-            judged = RunObjectives(objectives[rows], self.classification)
-            parts.append(ProgramPart(rows, own, judged))
+            parts.append(ProgramPart(rows, own, self._trained(objectives[rows])))
         return network, parts
 
     @property

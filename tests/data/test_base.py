@@ -145,3 +145,18 @@ def test_several_labels_are_0_or_1():
         check_dataset(replace(TAGGED, labels=("a", "b", "c")))
     with pytest.raises(DataError, match=r"^data=own has classes and several labels"):
         check_dataset(replace(LABELLED, multilabel=True))
+
+
+def test_weights_are_one_number_of_at_least_0_each():
+    weights = torch.tensor([0.0, 1.0, 2.5, 1.0])
+    check_dataset(replace(LABELLED, train=replace(GOOD, weights=weights)))
+    for bad in (weights[:3], weights - 1, weights / 0):
+        with pytest.raises(DataError, match=r"^the train split of data=own has .*weight"):
+            check_dataset(replace(LABELLED, train=replace(GOOD, weights=bad)))
+
+
+def test_weights_are_part_of_the_content():
+    ones = replace(LABELLED, train=replace(GOOD, weights=torch.ones(4)))
+    twos = replace(LABELLED, train=replace(GOOD, weights=2 * torch.ones(4)))
+    assert len({one.fingerprint for one in (LABELLED, ones, twos)}) == 3
+    assert ones.shape == twos.shape != LABELLED.shape

@@ -268,3 +268,30 @@ def test_splits_have_the_same_number_of_targets(task, write):
 def test_classes_are_of_classification_only(write):
     with pytest.raises(InputError, match=r"data\.classes=3 makes no sense with data\.task=multi"):
         Npz(path=write(x=X, y=LABELS), task="multilabel", classes=3)
+
+
+def test_weights_follow_their_examples(write):
+    data = Npz(path=write(x=X, y=Y, w=np.arange(40)), weights="w", scale="none").load(0)
+    for split in (data.train, data.val, data.test):
+        assert split.weights.tolist() == (split.features[:, 0] / 2).tolist()
+    path = write(x=X, y=Y, w=np.arange(40), x_test=-1 - X[:4], y_test=Y[:4])
+    data = Npz(path=path, weights="w", scale="none").load(0)
+    assert data.test.weights is None
+    assert data.train.weights.tolist() == (data.train.features[:, 0] / 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(39), r"'w' has weights of shape \(39,\) for 40 examples"),
+        (np.ones((40, 1)), r"has weights of shape \(40, 1\)"),
+        (np.where(np.arange(40) == 7, -0.5, 1), r"has the weight -0\.5 in row 7 \(counted"),
+        (np.where(np.arange(40) == 7, np.nan, 1), r"has weights that are not finite .* row 7"),
+        (np.zeros(40), "has training examples of weight 0 only"),
+    ],
+)
+def test_bad_weights_are_refused(weights, message, write):
+    with pytest.raises(DataError, match=message):
+        Npz(path=write(x=X, y=Y, w=weights), weights="w").load(0)
+    with pytest.raises(InputError, match=r"Unknown data\.weights=v"):
+        Npz(path=write(x=X, y=Y, w=weights), weights="v").load(0)
