@@ -32,7 +32,7 @@ NOT_THE_DATA = {"seed", "split_seed", "split", "scale", "root", "download", "ord
 """Options of the data under which the task stays the same."""
 _NOT_OF_DATA = {
     *("head", "loss", "objective", "model", "optimizer", "schedule", "probes", "seed", "epochs"),
-    *("steps", "batch_size", "max_grad_norm", "patience", "dtype", "device"),
+    *("steps", "batch_size", "max_grad_norm", "patience", "stopping", "dtype", "device"),
 }
 """Roots of keys that do not concern the data; any other might, as an experiment does."""
 

@@ -102,7 +102,16 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
         tensors |= {BEST + name: own for name, own in best.get(run, {}).items()}
         ending = stopping.ended.get(run)
         found.append(
-            State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
+            State(
+                step,
+                tensors,
+                lowest[run],
+                waited[run],
+                best_steps[run],
+                stopping.limits[run],
+                ending,
+                threads,
+            )
         )
     return found
 
@@ -131,7 +140,7 @@ def restore(
         stopping.best[run] = program.parameters[lane]
         for name, view in program.layout.views(stopping.best[run : run + 1]).items():
             view[0].copy_(best.get(name, view[0]))
-        stopping.resume(run, state.ending, state.waited)
+        stopping.resume(run, state.ending, state.waited, state.limit)
         snapshots.taken[run] = state.snapshots
     # spare lanes are those of the runs that they repeat
     lanes = torch.tensor(

@@ -11,6 +11,7 @@ from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
+from mlr.training.patience import Patience
 from mlr.training.schedules import Constant, LearningRate
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Experiment:
         device: a torch device.
         max_grad_norm: the mean gradient is scaled down to this norm, None: never.
         patience: stop after so many epochs without a lower validation loss, None: never.
+        stopping: patience in updates, and how much lower is lower.
 
     Raises:
         InputError: a value out of range, a batch larger than the training split, or patience
@@ -79,14 +81,17 @@ class Experiment:
     device: str = "cpu"
     max_grad_norm: float | None = None
     patience: int | None = None
+    stopping: Patience = Patience()
 
     def __post_init__(self) -> None:
         check_run_options(vars(self))
-        if self.patience is not None and not self.data.validated:
-            raise InputError(
-                f"patience={self.patience} needs validation examples, and data="
-                f"{self.data.name} has none here; leave patience out, or give it some."
-            )
+        waits = {"patience": self.patience, "stopping.updates": self.stopping.updates}
+        for option, value in waits.items():
+            if value is not None and not self.data.validated:
+                raise InputError(
+                    f"{option}={value} needs validation examples, and data={self.data.name} has "
+                    f"none here; leave {option} out, or give it some."
+                )
         examples = len(self.data.train)
         if self.batch_size > examples:
             raise InputError(

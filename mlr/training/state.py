@@ -140,8 +140,9 @@ class State:
         `best.<name>` a parameter when the validation loss was lowest, unless that is now, and
         `previous_gradient` (P,) if the next step compares its own.
     lowest: lowest validation loss so far.
-    waited: epochs since then.
-    best_step: updates by then.
+    waited: epochs since the last improvement.
+    best_step: updates by the lowest loss.
+    limit: updates after which its patience is spent; infinite if it has none.
     ending: its end, if it stopped before other runs; its numbers are those it had then.
     threads: number of threads that its products are split by; None if none are.
     """
@@ -151,6 +152,7 @@ class State:
     lowest: float = inf
     waited: int = 0
     best_step: int = 0
+    limit: float = inf
     ending: Stop | None = None
     threads: int | None = None
 

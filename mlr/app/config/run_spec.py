@@ -23,6 +23,7 @@ from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.experiment import check_run_options
 from mlr.training.instantiate import make_part, own_part
+from mlr.training.patience import patience_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +49,7 @@ OF_CLASSES = (
     *("logit_grad/wrong", "logit_grad/right"),
 )
 """Final numbers that only a classification has."""
-ADDED = ("evaluate",)
+ADDED = ("evaluate", "stopping")
 """Root groups that runs of older versions do not have."""
 PARTS: Mapping[str, type] = {
     "head": Head,
@@ -138,6 +139,7 @@ class RunSpec:
             shuffle=not self.source.in_file_order,
             drop_last=self.source.drop_last,
             test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
+            stopping=patience_of(config.get("stopping", {})),
             **{key: config[key] for key in OF_EXPERIMENT},
         )
         if experiment.total_steps > MOST_UPDATES:
@@ -258,6 +260,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
     if processes is not None:
         whole("sweep.processes", processes)
     flag("objective.strict", config["objective"].get("strict"))
+    patience_of(config.get("stopping", {}))
     if "evaluate" in config:
         flag("evaluate.test_every_epoch", config["evaluate"].get("test_every_epoch"))
 
@@ -267,7 +270,7 @@ def _check_shape(config: Mapping[str, Any]) -> None:
     for key in ROOT:
         if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in ("objective", "evaluate", "checkpoint", "sweep"):
+    for key in ("objective", "evaluate", "stopping", "checkpoint", "sweep"):
         if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={typed(config[key])} must be a group of options.")
     names = config["allow_targets"]
