@@ -105,7 +105,9 @@ class PreparedSource(Source):
                 raise fault(where, "has training examples of weight 0 only; nothing is learned.")
             scale = scaling.fit(self.scale, train.features, as_is)
             parts = (replace(train, targets=targets), val, test)
-            made = [_tensors(replace(part, features=scale(part.features)), classes) for part in parts]
+            made = [
+                _tensors(replace(part, features=scale(part.features)), classes) for part in parts
+            ]
         except MemoryError:
             what = f"does not fit into memory{memory_limit()}; use fewer examples."
             raise fault(where, what) from None

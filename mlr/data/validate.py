@@ -59,9 +59,9 @@ def check_dataset(data: Dataset) -> None:
             class_labels(where, y, data.classes)
         if split.weights is not None:
             weights(where, split.weights.detach().cpu().numpy(), len(split))
-    targets = data.train.targets.shape[-1]
-    of = f"{targets} targets" if data.classes is None else f"{data.classes} classes"
-    if data.labels and len(data.labels) != (data.classes or targets):
+    count = data.train.targets.shape[-1]
+    of = f"{count} targets" if data.classes is None else f"{data.classes} classes"
+    if data.labels and len(data.labels) != (data.classes or count):
         raise fault(f"data={data.name}", f"has {len(data.labels)} labels for {of}.")
 
 

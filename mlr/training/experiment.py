@@ -81,7 +81,7 @@ class Experiment:
     device: str = "cpu"
     max_grad_norm: float | None = None
     patience: int | None = None
-    stopping: Patience = Patience()
+    stopping: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
         check_run_options(vars(self))

@@ -18,8 +18,8 @@ from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_ne
 from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
-from mlr.training.experiment import Experiment
 from mlr.training.evaluation import judged_by
+from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping

@@ -87,9 +87,7 @@ class RunObjectives:
 
     def right_labels(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """1.0 where a label is predicted rightly, else 0.0 (…, L, B, K), each by its own logit."""
-        own = self._map(
-            lambda group, z: group.head.decide(z.unsqueeze(-1)), axis, logits, logits
-        )
+        own = self._map(lambda group, z: group.head.decide(z.unsqueeze(-1)), axis, logits, logits)
         return torch.eq(own, targets, out=own)
 
     def _map(

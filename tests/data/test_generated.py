@@ -191,7 +191,9 @@ def test_line_has_its_slope_intercept_and_noise():
 def test_line_adds_noise_to_its_values():
     data = Line(n=50, slope=-3.0, intercept=1.5, noise=0.2).load(4)
     splits = (data.train, data.val, data.test)
-    x, t = (torch.cat([getattr(split, name) for split in splits]) for name in ("features", "targets"))
+    x, t = (
+        torch.cat([getattr(split, name) for split in splits]) for name in ("features", "targets")
+    )
     rng = generator(4, "line", "points")
     drawn = rng.uniform(-1, 1, (50, 1))
     expected = 1.5 - 3 * drawn + 0.2 * rng.standard_normal((50, 1))

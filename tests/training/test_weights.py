@@ -1,4 +1,4 @@
-"""Weighted examples against a plain loop with torch's losses, and a weight of 2 against two rows."""
+"""Weighted examples against a plain loop with torch's losses."""
 
 from dataclasses import replace
 

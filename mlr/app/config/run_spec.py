@@ -184,9 +184,7 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
     # a user's own source may show only by what it loads if it is a regression
-    known_kind = (
-        spec.own_source or source.regression or source.multilabel or classes is not None
-    )
+    known_kind = spec.own_source or source.regression or source.multilabel or classes is not None
     _check_metric(
         config["objective_metric"], source.regression, source.multilabel if known_kind else None
     )

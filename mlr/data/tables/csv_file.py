@@ -128,9 +128,7 @@ class Csv(RealSource):
         """
         assert self.labels is not None
         first = str(self.labels[0]) if self.labels else "label"
-        table = read_table(
-            self.file, self.separator, self.header, self.decimal == "comma", first
-        )
+        table = read_table(self.file, self.separator, self.header, self.decimal == "comma", first)
         labels = table.names(self.labels or [-1 if table.numbered else "label"], "data.label")
         other = {
             option: table.name(getattr(self, option), f"data.{option}")

@@ -64,9 +64,7 @@ class Table:
 
     def kept(self, rows: Sequence[int]) -> Table:
         """Return the table of these rows alone."""
-        columns = {
-            name: tuple(texts[row] for row in rows) for name, texts in self.columns.items()
-        }
+        columns = {name: tuple(texts[row] for row in rows) for name, texts in self.columns.items()}
         return Table(self.file, columns, [self.lines[row] for row in rows], self.numbered)
 
     def place(self, name: str, row: int) -> str:
@@ -188,9 +186,7 @@ class Table:
         return rows
 
 
-def read_table(
-    path: Path, separator: str, header: bool | None, comma: bool, label: str
-) -> Table:
+def read_table(path: Path, separator: str, header: bool | None, comma: bool, label: str) -> Table:
     """Read a CSV file.
 
     Args:

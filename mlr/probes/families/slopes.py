@@ -32,7 +32,7 @@ class Slopes(Probe):
         """Compute means over B (P, R, tags)."""
         assert values.prediction_grads is not None
         parts = [values.slopes.abs(), values.prediction_grads.abs()]
-        if values.labels is None:
+        if values.labels is None or values.right is None:
             return torch.stack([part.mean((-2, -1)) for part in parts], dim=-1)
         own = [own_output(part, values.labels) for part in parts]
         return torch.stack(

@@ -89,7 +89,9 @@ def test_a_category_outside_of_training_has_no_indicator(write):
     colours = ("colour", lambda i: "mauve" if i == 19 else ("red", "blue")[i % 2])
     path = write(*table(X, colours, LABEL))
     source = Csv(path=path, categorical=["colour"], split="given", **RAW)
-    message = r"column colour has .* no training line has in 1 of 8 lines held out, the first 'mauve'"
+    message = (
+        r"column colour has .* no training line has in 1 of 8 lines held out, the first 'mauve'"
+    )
     with pytest.warns(DataWarning, match=message):
         data = source.load(0)
     assert data.feature_shape == (3,)
@@ -223,7 +225,8 @@ def test_groups_are_never_split(write):
     for seed in range(5):
         data = Csv(path=path, groups="patient", split_seed=seed, **RAW).load(0)
         groups = [{i // 3 for i in rows_of(part)} for part in (data.train, data.val, data.test)]
-        assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+        assert groups[0].isdisjoint(groups[1] | groups[2])
+        assert groups[1].isdisjoint(groups[2])
         assert [len(one) for one in groups] == [12, 4, 4]
         found.add(tuple(rows_of(data.test)))
     assert len(found) > 1
@@ -257,7 +260,10 @@ def test_groups_of_any_size_fill_the_parts_as_well_as_they_can():
         ({"split": "order"}, r"Unknown data\.split=order\. Choose from given, random"),
         ({"split_column": "s", "groups": "g"}, r"data\.split_column=s says .* data\.groups out"),
         ({"split_column": "s", "split": "given"}, r"data\.split_column=s says .* data\.split out"),
-        ({"target_scale": "log"}, r"Unknown data\.target_scale=log\. Choose from auto, none, stand"),
+        (
+            {"target_scale": "log"},
+            r"Unknown data\.target_scale=log\. Choose from auto, none, stand",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused_at_construction(options, message):

@@ -144,7 +144,10 @@ def test_files_that_are_no_text(write, tmp_path):
     ("options", "message"),
     [
         ({"path": None}, r"data\.path is not set: name the CSV file with data\.path=PATH"),
-        ({"task": "clustering"}, r"Unknown data\.task=clustering. Choose from classification, multilabel, reg"),
+        (
+            {"task": "clustering"},
+            r"Unknown data\.task=clustering. Choose from classification, multilabel, reg",
+        ),
         ({"decimal": "dot"}, r"Unknown data\.decimal=dot. Choose from comma, point"),
         ({"header": "no"}, r"data\.header=no must be true or false"),
         ({"features": "width"}, r"data\.features=width must be a list of column names"),
