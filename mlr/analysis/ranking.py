@@ -106,8 +106,8 @@ def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
     """Choose the final number by which configurations of one data set are ranked.
 
     The test accuracy if all have one, of several labels F1 over all of them; of configurations
-    with different losses the test RMSE if all have one; else the test loss. Loops of a user's own that share no test number are ranked by the
-    same of validation, else of training.
+    with different losses the test RMSE if all have one; else the test loss. Loops of a user's own
+    that share no test number are ranked by the same of validation, else of training.
     """
     runs = [run for group in groups for run in group]
     done = [tags for run in runs if (tags := set(_finite(run)))]

@@ -11,7 +11,7 @@ from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
-from mlr.training.patience import Patience
+from mlr.training.patience import ERROR, LOSS, Patience
 from mlr.training.schedules import Constant, LearningRate
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ class Experiment:
                     f"{option}={value} needs validation examples, and data={self.data.name} has "
                     f"none here; leave {option} out, or give it some."
                 )
+        if self.stopping.by == ERROR and self.data.classes is None:
+            raise InputError(
+                f"stopping.by={ERROR} needs one class an example, which data={self.data.name} "
+                f"does not have; use stopping.by={LOSS}."
+            )
         examples = len(self.data.train)
         if self.batch_size > examples:
             raise InputError(

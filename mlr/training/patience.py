@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlr.core.checks import InputError, positive, whole
+from mlr.core.checks import InputError, known, positive, whole
+
+LOSS, ERROR = "loss", "error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,20 +20,24 @@ class Patience:
     least factor·s.
 
     Args:
+        by: loss, or error: the share of validation examples that are predicted wrongly, in the
+            place of the loss, also for `patience=`.
         updates: patience at the start; None: this rule stops no run.
         factor: at least 1.
         threshold: in (0, 1]; it also says which epochs `patience=` counts as better. 1: any lower
             loss is an improvement.
 
     Source: the tutorials of deeplearning.net (LISA lab, Université de Montréal), with updates
-        5000 or 10000, factor 2 and threshold 0.995; they judge by errors, and stop between epochs.
+        5000 or 10000, factor 2, threshold 0.995, by error; they stop between epochs.
     """
 
+    by: str = LOSS
     updates: int | None = None
     factor: float = 2.0
     threshold: float = 1.0
 
     def __post_init__(self) -> None:
+        known("stopping.by", self.by, (LOSS, ERROR))
         if self.updates is not None:
             whole("stopping.updates", self.updates)
         positive("stopping.factor", self.factor)
@@ -54,6 +60,6 @@ def patience_of(options: Mapping[str, Any]) -> Patience:
     for name in options:
         if name not in Patience.__dataclass_fields__:
             raise InputError(
-                f"Unknown option stopping.{name}. Choose from updates, factor, threshold."
+                f"Unknown option stopping.{name}. Choose from by, updates, factor, threshold."
             )
     return Patience(**options)

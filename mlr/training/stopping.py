@@ -13,6 +13,7 @@ from math import inf, isfinite
 import torch
 from torch import Tensor
 
+from mlr.training.patience import ERROR
 from mlr.training.state import LanesCopy, Stop, copy_lanes, restore_lanes
 from mlr.training.step import Program
 
@@ -23,6 +24,7 @@ class Stopping:
     lowest: lowest validation loss of each run (R,); infinite before the first.
     best_step, best: updates (R,) and parameters (R, P) by then.
     waited: epochs since the last improvement (R,).
+    judged: lowest loss, or error where that is judged, of each run (R,).
     limits: updates after which the patience of each run is spent, infinite if there is none.
     ended, frozen: ends and copies of the stopped runs, by number.
     begun_finite: whether the loss of each run was finite before the first update.
@@ -40,6 +42,9 @@ class Stopping:
         self.best_step = torch.zeros_like(self.waited)
         shares = [1 - rule.threshold for rule in self.rules]
         self.shares = self.lowest.new_tensor(shares) if any(shares) else None
+        self.judged = self.lowest.clone()
+        by_error = [rule.by == ERROR for rule in self.rules]
+        self.by_error = torch.tensor(by_error, device=self.best.device) if any(by_error) else None
         self.ended: dict[int, Stop] = {}
         self.frozen: dict[int, LanesCopy] = {}
         self.begun_finite = [True] * len(patience)
@@ -49,8 +54,13 @@ class Stopping:
         """Tell if all runs have stopped."""
         return len(self.ended) == len(self.patience)
 
-    def watch(self, step: int, losses: Tensor) -> None:
-        """Judge every run after `step` updates by its validation losses (R,)."""
+    def watch(self, step: int, losses: Tensor, accuracies: Tensor | None = None) -> None:
+        """Judge every run after `step` updates by its validation losses, or accuracies (R,)."""
+        if self.patient:
+            judged = losses
+            if self.by_error is not None and accuracies is not None:
+                judged = torch.where(self.by_error, 1 - accuracies, losses)
+            self._wait(step, judged)
         self._compare(step, losses)
         if not self.patient and bool(losses.isfinite().all()):
             return
@@ -74,21 +84,23 @@ class Stopping:
         better = losses < self.lowest
         for run in self.ended:
             better[run] = False
-        if self.patient:
-            self._wait(step, better, losses)
         if bool(better.any()):
             torch.where(better, losses, self.lowest, out=self.lowest)
             self.best_step.masked_fill_(better, step)
             now = self.program.of_runs(self.program.parameters)
             torch.where(better.unsqueeze(1), now, self.best, out=self.best)
 
-    def _wait(self, step: int, better: Tensor, losses: Tensor) -> None:
+    def _wait(self, step: int, judged: Tensor) -> None:
         """Count epochs without improvement, and raise the patience of runs with one."""
-        improved = better
+        lower = judged < self.judged
+        for run in self.ended:
+            lower[run] = False
+        improved = lower
         if self.shares is not None:
-            needed = self.lowest - self.shares * self.lowest.abs()
+            needed = self.judged - self.shares * self.judged.abs()
             # the first loss is an improvement: ∞ − ∞ is none
-            improved = better & ((losses < needed) | self.lowest.isinf())
+            improved = lower & ((judged < needed) | self.judged.isinf())
+        self.judged = torch.where(lower, judged, self.judged)
         self.waited = torch.where(improved, 0, self.waited + 1)
         if min(self.limits) < inf:
             for run, own in enumerate(improved.tolist()):
@@ -97,15 +109,16 @@ class Stopping:
 
     def _out_of_patience(self, run: int, waited: int, step: int) -> str | None:
         patience, limit = self.patience[run], self.limits[run]
-        threshold = self.rules[run].threshold
+        threshold, by = self.rules[run].threshold, self.rules[run].by
         below = "" if threshold == 1 else f" below stopping.threshold={threshold:g} of the lowest"
         if patience is not None and waited >= patience:
-            lower = "no lower validation loss" if threshold == 1 else f"no validation loss{below}"
+            lower = f"no lower validation {by}" if threshold == 1 else f"no validation {by}{below}"
             return f"stopped early: {lower} for patience={patience} epochs"
         if step >= limit:
             return (
                 f"stopped early: the patience of {limit:g} updates is spent, from stopping.updates="
-                f"{self.rules[run].updates} and validation losses{below or ' lower than before'}"
+                f"{self.rules[run].updates} and each validation {by}"
+                f"{below or ' lower than before'}"
             )
         return None
 
@@ -126,7 +139,14 @@ class Stopping:
         return Stop(step, "diverged", reason)
 
     def resume(self, run: int, ending: Stop | None, waited: int, limit: float) -> None:
-        """End a restored run as it had ended; with more patience it continues."""
+        """End a restored run as it had ended; with more patience it continues.
+
+        Args:
+            run: its number.
+            ending: how it had ended.
+            waited: epochs without improvement.
+            limit: updates after which its patience was spent.
+        """
         if self.limits[run] < inf and limit < inf:
             self.limits[run] = max(self.limits[run], limit)
         spent = ending and self._out_of_patience(run, waited, ending.step)

@@ -5,12 +5,14 @@ import torch
 
 from mlr.core.checks import InputError
 from mlr.models import Mlp
+from mlr.records import RunFolder
 from mlr.training import Adam, train
 from mlr.training.background import Background
+from mlr.training.checkpoint import load_checkpoint, save_checkpoint
 from mlr.training.patience import Patience, patience_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
-from tests.training.conftest import experiment
+from tests.training.conftest import dataset, experiment
 from tests.training.test_checkpointing import Kept
 
 STEPS = 10
@@ -67,6 +69,30 @@ def test_beside_others_each_ends_by_its_own():
         assert (ending.step if ending else 0) == STEPS * row[-1], row
 
 
+def test_errors_are_judged_where_they_are_asked_for():
+    """Losses rise all the time; the error is lower at 20 updates, and then no more."""
+    runs = [
+        experiment(stopping=Patience(by="error", updates=15)),
+        experiment(stopping=Patience(by="loss", updates=15)),
+        experiment(stopping=Patience(by="error"), patience=1),
+    ]
+    endings = Stopping(Program(runs, Background(0)))
+    for epoch, error in enumerate([0.3, 0.2, 0.2, 0.2, 0.1], 1):
+        accuracies = torch.full((3,), 1 - error, dtype=torch.float64)
+        endings.watch(STEPS * epoch, torch.full((3,), float(epoch)), accuracies)
+    assert {run: ending.step for run, ending in endings.ended.items()} == {0: 40, 1: 20, 2: 30}
+    assert endings.ended[2].reason == (
+        "stopped early: no lower validation error for patience=1 epochs"
+    )
+    # the best parameters are still those of the lowest loss
+    assert endings.best_step.tolist() == [10, 10, 10]
+
+
+def test_errors_are_of_classes():
+    with pytest.raises(InputError, match=r"stopping\.by=error needs one class an example"):
+        experiment(data=dataset(None), head="linear", loss="se", stopping=Patience(by="error"))
+
+
 def test_the_lowest_loss_is_the_best_even_if_it_is_no_improvement():
     endings = watched([([4, 3.9, 3.8], Patience(updates=90, threshold=0.5), None, 0)])
     assert float(endings.lowest[0]) == 3.8
@@ -77,7 +103,7 @@ def test_reasons_name_the_options():
     spent = watched([([4, 5, 5], Patience(updates=15), None, 2)]).ended[0]
     assert spent.reason == (
         "stopped early: the patience of 20 updates is spent, from stopping.updates=15 and "
-        "validation losses lower than before"
+        "each validation loss lower than before"
     )
     little = watched([([4, 3.9, 3.8], Patience(threshold=0.5), 2, 3)]).ended[0]
     assert little.reason == (
@@ -86,19 +112,23 @@ def test_reasons_name_the_options():
     )
 
 
-def test_a_run_goes_on_from_a_checkpoint_with_the_patience_that_it_had():
+@pytest.mark.parametrize("by", ["loss", "error"])
+def test_a_run_goes_on_from_a_checkpoint_with_the_patience_that_it_had(by, tmp_path):
     changes = {"model": Mlp([4], "tanh", init="torch"), "optimizer": Adam(lr=0.3)}
-    changes |= {"batch_size": 50, "epochs": 25, "stopping": Patience(updates=2, factor=1.5)}
+    rule = Patience(by=by, updates=2, factor=1.5)
+    changes |= {"batch_size": 50, "epochs": 25, "stopping": rule}
     whole = Kept()
     (alone,) = train([experiment(**changes)], policy=whole.policy)
     assert 3 < alone.steps < 25
     for states in whole.states:
         if states[0].step == alone.steps:
             break
-        start = Kept(start=states).policy
+        folder = RunFolder.claim(tmp_path / str(states[0].step))
+        save_checkpoint(folder, states[0], {})
+        start = Kept(start=[load_checkpoint(folder.checkpoint)[0]]).policy
         (again,) = train([experiment(**changes)], policy=start)
         assert (again.steps, again.reason) == (alone.steps, alone.reason)
-    more = changes | {"stopping": Patience(updates=20, factor=1.5)}
+    more = changes | {"stopping": Patience(by=by, updates=20, factor=1.5)}
     (longer,) = train([experiment(**more)], policy=Kept(start=whole.states[-1]).policy)
     assert longer.steps >= 20
 
@@ -106,11 +136,12 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_patience_that_it_had():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"by": "accuracy"}, r"Unknown stopping\.by=accuracy\. Choose from error, loss"),
         ({"updates": 0}, r"stopping\.updates=0 must be a whole number"),
         ({"factor": 0.5}, r"stopping\.factor=0\.5 must be at least 1"),
         ({"threshold": 0}, r"stopping\.threshold=0"),
         ({"threshold": 1.5}, r"stopping\.threshold=1\.5 must lie in \(0, 1\]"),
-        ({"treshold": 1}, r"Unknown option stopping\.treshold\. Choose from updates, factor, thr"),
+        ({"treshold": 1}, r"Unknown option stopping\.treshold\. Choose from by, updates, fac"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

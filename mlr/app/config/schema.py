@@ -54,6 +54,7 @@ class EvaluateConfig:
 class StoppingConfig:
     """Patience in updates, and how much lower a validation loss must be to count."""
 
+    by: str = MISSING
     updates: int | None = MISSING
     factor: float = MISSING
     threshold: float = MISSING

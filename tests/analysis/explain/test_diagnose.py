@@ -71,7 +71,10 @@ OF_BOTH = {
     "lr_too_high": {"pair": "sigmoid+se"},
     "confident_right": {"start.loss": 1000.0},
     "initial_loss": {"pair": "softmax+se", "wrong": 0.5},
-    "underfitting": {"wrong": 0.2, "accuracy/val": 0.6},
+    "underfitting": {
+        **{"classes.count": [300, 300, 300, 50], "classes.recall": [0.5, 0.5, 0.5, 0.1]},
+        "loss/train": 0.4,
+    },
 }
 """What else a run needs to have the fault and the one after it."""
 
