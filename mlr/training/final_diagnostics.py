@@ -204,17 +204,16 @@ class FinalDiagnostics:
         )
         found = reports(first, sums, details, self.count)
         for own, experiment in zip(found, self.program.runs, strict=True):
+            scaling = experiment.data.target_scaling
+            if scaling is not None:
+                own.setdefault("targets", {}).update(
+                    offset=numbers(scaling.offset), divisor=numbers(scaling.divisor)
+                )
             for group in ("classes", "targets"):
                 if experiment.data.labels and group in own:
                     own[group]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
             own["data"] = dict(described[key])
-            scaling = experiment.data.target_scaling
-            if scaling is not None:
-                own["data"]["targets"] = {
-                    "offset": numbers(scaling.offset),
-                    "divisor": numbers(scaling.divisor),
-                }
             if _learned_little(own):
                 own["data"]["neighbours"] = numbers(nearest(key))
         return found

@@ -76,8 +76,8 @@ def test_errors_and_deviations_are_in_the_unit_of_the_data(head):
     assert result.anatomy["targets"]["rmse"] == pytest.approx(
         errors.square().mean(0).sqrt().tolist(), rel=1e-5
     )
-    assert result.anatomy["data"]["targets"]["divisor"] == pytest.approx(divisor.tolist(), rel=1e-5)
-    assert result.anatomy["data"]["targets"]["offset"] == pytest.approx(offset.tolist(), rel=1e-5)
+    assert result.anatomy["targets"]["divisor"] == pytest.approx(divisor.tolist(), rel=1e-5)
+    assert result.anatomy["targets"]["offset"] == pytest.approx(offset.tolist(), rel=1e-5)
 
 
 def test_numbers_of_a_batch_are_in_the_unit_of_the_data(tmp_path):

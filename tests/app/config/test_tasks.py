@@ -89,7 +89,7 @@ def test_targets_in_large_units_are_learned(train, houses):
     assert 5e3 < metrics["rmse/test"] < 3e4
     assert anatomy["targets"]["labels"] == ["price", "quality"]
     assert anatomy["targets"]["rmse"][1] < 0.1
-    scaling = anatomy["data"]["targets"]
+    scaling = anatomy["targets"]
     assert scaling["offset"][0] == pytest.approx(4.25e5, rel=0.2)
     assert scaling["divisor"][0] == pytest.approx(1.2e5, rel=0.3)
 
@@ -109,7 +109,7 @@ def test_targets_are_scaled_where_the_loss_takes_any_number(train, houses, scale
     line = ("data=csv", f"data.path={houses}", "data.task=regression", "data.label=quality")
     line += ("data.features=[rooms]", "epochs=2", "head=linear")
     finished = train(*line, *(f"data.target_scale={one}" for one in scale))
-    about = finished.status()["anatomy"]["data"]
+    about = finished.status()["anatomy"]
     assert ("targets" in about) is scaled
     if scaled:
         assert about["targets"]["divisor"] == [pytest.approx(0.24, abs=0.05)]
@@ -117,7 +117,7 @@ def test_targets_are_scaled_where_the_loss_takes_any_number(train, houses, scale
 
 def test_generated_targets_stay_as_they_are(train):
     finished = train("data=line", "head=linear", "epochs=2")
-    assert "targets" not in finished.status()["anatomy"]["data"]
+    assert "targets" not in finished.status()["anatomy"]
 
 
 def test_weights_and_split_columns_reach_the_training(train, tmp_path):
