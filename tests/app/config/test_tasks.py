@@ -95,7 +95,7 @@ def test_targets_in_large_units_are_learned(train, houses):
 
 
 def test_targets_in_large_units_are_lost_as_they_are(train, houses):
-    """What the default spares a user: σ of a few at targets around 400,000."""
+    """Without scaling, a σ of a few meets targets around 400,000."""
     line = ("data=csv", f"data.path={houses}", "data.task=regression", "data.label=price")
     line += ("data.features=[rooms]", "head=gaussian", "optimizer.lr=0.05", "epochs=5")
     status = train(*line, "data.target_scale=none").status()
