@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mlr.analysis.ranking import is_higher_better
+from mlr.analysis.ranking import SCORES, is_higher_better
 
 LOWER_IS_BETTER = ("loss/", "rmse/", "stuck/")
-DIRECTED = ("accuracy/", *LOWER_IS_BETTER)
+DIRECTED = (*SCORES, *LOWER_IS_BETTER)
 """Quantities that are good or bad in themselves; no gradient or output is."""
-SHARES = ("accuracy/", "stuck/", "saturation/", "zero_grad/")
+SHARES = (*SCORES, "stuck/", "saturation/", "zero_grad/")
 """Quantities in percent, on an axis from 0 to 100 %."""
 LOGARITHMIC = ("logit_grad/", "predicted_std/", "grad_norm/")
 """Quantities on a logarithmic axis; others only if they span more than two decades."""
@@ -22,6 +22,17 @@ LABELS = {
     "loss/val": "validation loss",
     "rmse/val": "validation RMSE",
     "accuracy/train": "training accuracy",
+    **{
+        f"{name}/{split}": f"{words} {label}"
+        for split, words in (("test", "test"), ("val", "validation"), ("train", "training"))
+        for name, label in (
+            ("f1_micro", "F1 (micro)"),
+            ("f1_macro", "F1 (macro)"),
+            ("label_accuracy", "label accuracy"),
+            ("exact_match", "exact match"),
+        )
+        if split != "train" or not name.startswith("f1")
+    },
     "loss/train": "training loss",
     "predicted_std/test": "predicted std",
     "stuck/fraction": "stuck %",
@@ -64,7 +75,9 @@ def named(*tags: str) -> list[Quantity]:
 
 
 CURVES = (
-    *named("accuracy/val", "accuracy/train", "loss/val", "loss/train"),
+    *named("accuracy/val", "accuracy/train"),
+    *named("f1_micro/val", "f1_macro/val", "label_accuracy/val", "exact_match/val"),
+    *named("label_accuracy/train", "exact_match/train", "loss/val", "loss/train"),
     Quantity("logit_grad/wrong", "‖dL/dz‖ where wrong"),
     Quantity("logit_grad/right", "‖dL/dz‖ where right"),
     Quantity("stuck/fraction", "stuck: wrong and ‖dL/dz‖ < 0.01"),
@@ -75,7 +88,8 @@ CURVES = (
 )
 """Quantities recorded during training."""
 FINALS = (
-    *named("accuracy/test", "loss/test", "rmse/test", "accuracy/val", "accuracy/train"),
+    *named("accuracy/test", "f1_micro/test", "f1_macro/test", "label_accuracy/test"),
+    *named("exact_match/test", "loss/test", "rmse/test", "accuracy/val", "accuracy/train"),
     Quantity("logit_grad/wrong", "‖dL/dz‖ where wrong"),
     Quantity("stuck/fraction", "stuck"),
     Quantity("saturation/fraction", "saturated outputs"),

@@ -22,14 +22,17 @@ from mlr.records.status import FINISHED
 ENOUGH = 0.9
 """Share of its finished runs that a configuration must not lose, or it ranks behind."""
 ACCURACY, LOSS, ERROR = "accuracy/test", "loss/test", "rmse/test"
+F1 = "f1_micro/test"
+SCORES = ("accuracy/", "f1_micro/", "f1_macro/", "label_accuracy/", "exact_match/")
+"""Beginnings of the final numbers that are to be high."""
 SPLITS = ("test", "val", "train")
 """In the order in which they rank."""
 UNKNOWN = "unknown data"
-NOT_THE_DATA = {"seed", "split_seed", "scale", "root", "download", "order", "drop_last"}
+NOT_THE_DATA = {"seed", "split_seed", "split", "scale", "root", "download", "order", "drop_last"}
 """Options of the data under which the task stays the same."""
 _NOT_OF_DATA = {
     *("head", "loss", "objective", "model", "optimizer", "schedule", "probes", "seed", "epochs"),
-    *("steps", "batch_size", "max_grad_norm", "patience", "dtype", "device"),
+    *("steps", "batch_size", "max_grad_norm", "patience", "stopping", "dtype", "device"),
 }
 """Roots of keys that do not concern the data; any other might, as an experiment does."""
 
@@ -47,8 +50,8 @@ class Standing(NamedTuple):
 
 
 def is_higher_better(metric: str) -> bool:
-    """Return True for accuracies; all other final numbers are to be low."""
-    return metric.startswith("accuracy/")
+    """Return True for accuracies and F1 scores; all other final numbers are to be low."""
+    return metric.startswith(SCORES)
 
 
 def final(run: Recorded, metric: str) -> float | None:
@@ -102,9 +105,9 @@ def places(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
 def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
     """Choose the final number by which configurations of one data set are ranked.
 
-    The test accuracy if all have one; of configurations with different losses the test RMSE if all
-    have one; else the test loss. Loops of a user's own that share no test number are ranked by the
-    same of validation, else of training.
+    The test accuracy if all have one, of several labels F1 over all of them; of configurations
+    with different losses the test RMSE if all have one; else the test loss. Loops of a user's own
+    that share no test number are ranked by the same of validation, else of training.
     """
     runs = [run for group in groups for run in group]
     done = [tags for run in runs if (tags := set(_finite(run)))]
@@ -114,9 +117,9 @@ def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
     own = any(run.own_loop for run in runs)
     splits = [split for split in SPLITS if any(tag.endswith(f"/{split}") for tag in common)]
     split = splits[0] if splits and own else "test"
-    accuracy, loss, error = (tag.replace("test", split) for tag in (ACCURACY, LOSS, ERROR))
-    if accuracy in common:
-        return accuracy
+    accuracy, f1, loss, error = (tag.replace("test", split) for tag in (ACCURACY, F1, LOSS, ERROR))
+    if accuracy in common or f1 in common:
+        return accuracy if accuracy in common else f1
     return error if error in common and len({loss_of([run]) for run in runs}) > 1 else loss
 
 

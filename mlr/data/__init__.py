@@ -17,19 +17,20 @@ To add a dataset:
 from __future__ import annotations
 
 from mlr.data.base import Dataset, Source, Split
-from mlr.data.csv_file import Csv
 from mlr.data.digits import Digits
 from mlr.data.idx import Idx
 from mlr.data.mnist import FashionMnist, Mnist
 from mlr.data.npz_file import Npz
 from mlr.data.synthetic_mnist import SyntheticMnist
-from mlr.data.toy import Blobs, Line, Moons, Neuron, Outliers, Xor
+from mlr.data.tables.csv_file import Csv
+from mlr.data.toy import Blobs, Line, Moons, Multilabel, Neuron, Outliers, Xor
 
 SOURCES: tuple[type[Source], ...] = (
     Blobs,
     Moons,
     Xor,
     Outliers,
+    Multilabel,
     Neuron,
     Line,
     Digits,
@@ -52,6 +53,7 @@ __all__ = [
     "Line",
     "Mnist",
     "Moons",
+    "Multilabel",
     "Neuron",
     "Npz",
     "Outliers",

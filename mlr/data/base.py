@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +13,8 @@ from mlr.data import options
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mlr.data.scaling import Scaling
 
 SPLITS = ("train", "val", "test")
 
@@ -24,11 +26,13 @@ class Split:
     Attributes:
         features: (N, *feature_shape) floating point.
         targets: class indices (N,) int64 for classification; values (N, K) floating for
-            regression.
+            regression; (N, K) floating of 0 and 1 for several labels.
+        weights: factor ≥ 0 on the loss of each example in training (N,) floating; None: 1 each.
     """
 
     features: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -43,8 +47,11 @@ class Dataset:
         train: examples to train on.
         val: examples for validation; empty if the run has none.
         test: examples for the test.
-        classes: K, None for regression.
-        labels: name of each class, where these are not simply 0..K−1.
+        classes: K, None for regression and for several labels.
+        labels: name of each class, or of each target, where these are not simply 0..K−1.
+        multilabel: True if targets are K yes/no labels, of which any number may be 1.
+        target_scaling: how the targets were scaled, by which numbers are told in their own unit;
+            None if they were not.
     """
 
     name: str
@@ -53,6 +60,8 @@ class Dataset:
     test: Split
     classes: int | None
     labels: tuple[str, ...] = ()
+    multilabel: bool = False
+    target_scaling: Scaling | None = None
 
     @property
     def validated(self) -> bool:
@@ -66,17 +75,37 @@ class Dataset:
 
     @cached_property
     def shape(self) -> tuple[object, ...]:
-        """Classes, features, number of targets and of examples: equal for runs of one program."""
+        """Task, features, number of targets and of examples: equal for runs of one program."""
         sizes = (len(split) for split in (self.train, self.val, self.test))
         targets = None if self.classes is not None else tuple(self.train.targets.shape[1:])
-        return self.classes, self.feature_shape, *sizes, targets
+        kinds = self.multilabel, self.target_scaling is not None, self.train.weights is not None
+        return self.classes, self.feature_shape, *sizes, targets, *kinds
+
+    @cached_property
+    def standardized(self) -> Dataset:
+        """The same features, with the real targets scaled to mean 0 and deviation 1 in training.
+
+        One object, so that runs of it share their data.
+        """
+        import torch
+
+        from mlr.data import scaling
+
+        fitted = scaling.fit(options.STANDARDIZE, self.train.targets.numpy())
+        parts = {
+            name: replace(own, targets=torch.from_numpy(fitted(own.targets.numpy())))
+            for name, own in ((name, getattr(self, name)) for name in SPLITS)
+        }
+        return replace(self, target_scaling=fitted, **parts)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all numbers, hexadecimal."""
         digest = sha256()
         for split in (self.train, self.val, self.test):
-            for tensor in (split.features, split.targets):
+            for tensor in (split.features, split.targets, split.weights):
+                if tensor is None:
+                    continue
                 whole: Any = tensor.cpu().contiguous().numpy()
                 digest.update(whole.reshape(-1).view("uint8").data)
         return digest.hexdigest()
@@ -93,8 +122,13 @@ class Source(ABC):
     """K; None for regression or, until loaded, for files of a user's own."""
     regression: bool = False
     """True if targets are real numbers; files of a user's own decide it by their `task`."""
+    multilabel: bool = False
+    """True if targets are K yes/no labels; files of a user's own decide it by their `task`."""
     order: str = options.SHUFFLED
     """Order of the training examples in each epoch: one of `options.ORDERS`."""
+    target_scale: str = options.NONE
+    """Scaling of real targets, one of `options.TARGET_SCALES`: auto standardises them for losses
+    whose targets may be any real number."""
     drop_last: bool = False
     """True if an epoch leaves out its last examples where they do not fill a batch."""
 

@@ -54,7 +54,7 @@ class Digits(RealSource):
         images, labels = read_digits()
         data = Arrays(images[:, None], labels)
         try:
-            splits = self.split(data, (self.val_fraction, self.test_fraction))
+            splits = self.divided(data, (self.val_fraction, self.test_fraction))
         except DataError as error:  # the digits are always the same, so the options are at fault
             raise InputError(str(error)) from None
         return self.dataset(seed, self.classes, splits)

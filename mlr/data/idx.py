@@ -68,9 +68,9 @@ class Idx(RealSource):
         """
         train, test, classes = read_folder(self.folder, self.classes)
         if test is None:
-            splits = self.split(train, (self.val_fraction, self.test_fraction))
+            splits = self.divided(train, (self.val_fraction, self.test_fraction))
         else:
-            splits = [*self.split(train, (self.val_fraction,)), test]
+            splits = [*self.divided(train, (self.val_fraction,)), test]
             validate.warn_shared(f"data={self.name}", train.features, test.features, "test")
         return self.dataset(seed, classes, splits)
 

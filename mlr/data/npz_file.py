@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import prod
 from os import PathLike
@@ -37,27 +37,35 @@ class Npz(RealSource):
         path: the file.
         features: key of the features.
         labels: key of the labels or targets.
-        task: classification or regression.
+        weights: key of factors (N,) ≥ 0 on the loss of each training example; None: 1 each.
+        task: classification; regression; multilabel, labels (N, K) of 0 and 1.
         classes: K; None reads it off the labels, which then must include every class.
+        target_scale: of a regression's targets: standardize, mean 0 and deviation 1 in training;
+            none; auto standardises where the loss takes any real number.
     """
 
     name = "npz"
     path: str | PathLike[str] | None = None
     features: str = "x"
     labels: str = "y"
+    weights: str | None = None
     task: str = "classification"
     classes: int | None = None
+    target_scale: str = options.AUTO
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.file = options.path("data.path", self.path, "the .npz file")
         options.text("data.features", self.features)
         options.text("data.labels", self.labels)
+        if self.weights is not None:
+            options.text("data.weights", self.weights)
         options.optional_whole("data.classes", self.classes, at_least=2)
-        self.regression = self.task == "regression"
-        if self.regression and self.classes is not None:
+        self.regression = self.task == options.REGRESSION
+        self.multilabel = self.task == options.MULTILABEL
+        if self.task != options.CLASSIFICATION and self.classes is not None:
             raise InputError(
-                f"data.classes={self.classes} makes no sense with data.task=regression."
+                f"data.classes={self.classes} makes no sense with data.task={self.task}."
             )
 
     def load(self, seed: int) -> Dataset:
@@ -76,9 +84,11 @@ class Npz(RealSource):
             )
         shares = {"_val": self.val_fraction, "_test": self.test_fraction}
         wanted = {part: share for part, share in shares.items() if part not in given}
-        train, *parts = self.split(train, tuple(wanted.values()), stratify=not self.regression)
+        stratify = self.task == options.CLASSIFICATION
+        train, *parts = self.divided(train, tuple(wanted.values()), stratify=stratify)
         given |= dict(zip(wanted, parts, strict=True))
-        return self.dataset(seed, classes, (train, given["_val"], given["_test"]))
+        splits = (train, given["_val"], given["_test"])
+        return self.dataset(seed, classes, splits, multilabel=self.multilabel)
 
     def _read(self, file: BinaryIO) -> tuple[dict[str, Arrays], int | None]:
         """Return the splits of the file by the ending of their keys, and K."""
@@ -98,13 +108,24 @@ class Npz(RealSource):
                     shape = (found[""].features if part else x).shape[1:]
                     validate.check_split(where, x, y, shape)
                     where = f"{self.file}: {shown(self.labels + part, 20)}"
-                    if not self.regression:
+                    if self.multilabel:
+                        validate.yes_or_no(where, y)
+                    elif not self.regression:
                         y, classes = validate.class_labels(where, y, classes)
                     elif y.ndim > 2 or not y.size:
                         raise fault(where, f"has targets {y.shape!s:.40}, not (N,) or (N, K).")
                     else:
                         validate.finite(where, y, "targets")
+                    trained = found[""].targets.shape[1:] if part else y.shape[1:]
+                    if y.shape[1:] != trained:
+                        raise fault(
+                            where, f"has targets {y.shape!s:.40}, the training (N, {trained[0]})."
+                        )
                     found[part] = Arrays(x, y)
+                if self.weights is not None:
+                    w = self._array(archive, "weights", self.weights)
+                    validate.weights(f"{self.file}: {shown(self.weights, 20)}", w, len(found[""]))
+                    found[""] = replace(found[""], weights=w)
         except (InputError, OSError, MemoryError):
             raise
         # zipfile and numpy meet damage with a dozen kinds: BadZipFile, zlib.error, EOFError, …

@@ -29,10 +29,16 @@ from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
-TASKS = ("classification", "regression")
+CLASSIFICATION, REGRESSION, MULTILABEL = "classification", "regression", "multilabel"
+TASKS = (CLASSIFICATION, REGRESSION, MULTILABEL)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """Separators that are awkward on a command line, by name."""
 DECIMALS = ("point", "comma")
+AUTO, STANDARDIZE, NONE = "auto", "standardize", "none"
+TARGET_SCALES = (AUTO, STANDARDIZE, NONE)
+RANDOM = "random"
+REFUSE, MEAN, MEDIAN, DROP = "refuse", "mean", "median", "drop"
+MISSING = (REFUSE, MEAN, MEDIAN, DROP)
 SHUFFLED, GIVEN = "shuffled", "given"
 ORDERS = (SHUFFLED, GIVEN)
 _LONGEST_NAME = 30
@@ -56,6 +62,15 @@ def optional_whole(name: str, value: int | None, at_least: int = 0) -> int | Non
         InputError: `value` is anything else.
     """
     return None if value is None else whole(name, value, at_least)
+
+
+def optional_known(name: str, value: str | None, allowed: Iterable[str]) -> str | None:
+    """Return one of the allowed names, or None as it is.
+
+    Raises:
+        InputError: `value` is anything else.
+    """
+    return None if value is None else known(name, value, allowed)
 
 
 def text(name: str, value: str) -> str:
@@ -95,6 +110,7 @@ def unknown_name(option: str, name: str, names: Iterable[str], of: str) -> Input
 
 CHECKS: dict[str, Callable[[str, Any], object]] = {
     "n": partial(whole, at_least=3),
+    "outputs": partial(whole, at_least=1),
     "label_noise": fraction,
     "val_fraction": fraction,
     "test_fraction": split_share,
@@ -107,6 +123,9 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
     "drop_last": flag,
     "task": partial(known, allowed=TASKS),
     "decimal": partial(known, allowed=DECIMALS),
+    "split": partial(optional_known, allowed=(RANDOM, GIVEN)),
+    "missing": partial(known, allowed=MISSING),
+    "target_scale": partial(known, allowed=TARGET_SCALES),
     "noise": non_negative,
     "deformation": non_negative,
     "outliers": split_share,

@@ -6,7 +6,7 @@ All randomness is a pure function of a seed and the dataset's name; no global ge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,17 +21,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Rows = NDArray[np.int64] | slice
+
 
 @dataclass(frozen=True)
 class Arrays:
-    """Examples before they are tensors: features (N, ...), targets (N,) or (N, K)."""
+    """Examples before they are tensors.
+
+    Features (N, ...), targets (N,) or (N, K), weights (N,) where the examples have some.
+    """
 
     features: NDArray
     targets: NDArray
+    weights: NDArray | None = None
 
-    def take(self, rows: NDArray[np.int64] | slice) -> Arrays:
+    def take(self, rows: Rows) -> Arrays:
         """Return the examples of these rows, in this order."""
-        return Arrays(self.features[rows], self.targets[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return Arrays(self.features[rows], self.targets[rows], weights)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -67,34 +74,44 @@ class PreparedSource(Source):
         classes: int | None,
         splits: Sequence[Arrays],
         labels: tuple[str, ...] = (),
+        multilabel: bool = False,
+        as_is: NDArray[np.bool_] | None = None,
     ) -> Dataset:
         """Make tensors of three valid splits, scaled, with label noise in training.
 
         Args:
             seed: of the label noise.
-            classes: K, or None when the targets are real numbers.
+            classes: K, or None when the targets are real numbers or several labels.
             splits: examples to train on, for validation, of which there may be none, and for the
                 test; labels are int64.
-            labels: names of the classes; () where they are simply 0..K−1.
+            labels: names of the classes or targets; () where they are simply 0..K−1.
+            multilabel: True if the targets are labels (N, K) of 0 and 1.
+            as_is: columns (D,) of the features that are not scaled; None for none.
 
         Raises:
-            DataError: they do not fit into memory.
+            DataError: they do not fit into memory, or all training examples have the weight 0.
         """
         where, (train, val, test) = f"data={self.name}", splits
         targets = train.targets
         try:
+            if multilabel:
+                validate.warn_one_valued(where, targets, labels)
             if classes is not None:
                 validate.warn_absent(where, targets, classes, labels)
                 if self.label_noise:
                     rng = generator(seed, self.name, "label noise")
                     targets = flip_labels(targets, self.label_noise, classes, rng)
-            scale = scaling.fit(self.scale, train.features)
-            parts = (Arrays(train.features, targets), val, test)
-            made = [_tensors(scale(part.features), part.targets, classes) for part in parts]
+            if train.weights is not None and not train.weights.any():
+                raise fault(where, "has training examples of weight 0 only; nothing is learned.")
+            scale = scaling.fit(self.scale, train.features, as_is)
+            parts = (replace(train, targets=targets), val, test)
+            made = [
+                _tensors(replace(part, features=scale(part.features)), classes) for part in parts
+            ]
         except MemoryError:
             what = f"does not fit into memory{memory_limit()}; use fewer examples."
             raise fault(where, what) from None
-        return Dataset(self.name, made[0], made[1], made[2], classes, labels)
+        return Dataset(self.name, made[0], made[1], made[2], classes, labels, multilabel)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -108,6 +125,8 @@ class RealSource(PreparedSource):
             validation.
         test_fraction: share of examples for the test, where the files have none for it.
         split_seed: seed that assigns the examples to the splits.
+        split: random; given: in the order of the file, first those to train on, then those for
+            validation, then those for the test; None: given where the order is given.
         scale: one of `scales`, fitted on the training split: none; standardize: mean 0 and
             deviation 1; minmax: into [0, 1]; unit: divided by 255, if bytes, else by the largest
             number. Tables are scaled by column, arrays of more dimensions as a whole.
@@ -116,9 +135,15 @@ class RealSource(PreparedSource):
     val_fraction: float = 0.2
     test_fraction: float = 0.2
     split_seed: int = 0
+    split: str | None = None
     scale: str = "standardize"
 
-    def split(
+    @property
+    def split_in_order(self) -> bool:
+        """True if the file is split in its order."""
+        return self.split == options.GIVEN or (self.split is None and self.in_file_order)
+
+    def divided(
         self,
         data: Arrays,
         shares: Sequence[float],
@@ -127,7 +152,7 @@ class RealSource(PreparedSource):
     ) -> list[Arrays]:
         """Split examples as `split` does, by the options of the source."""
         where = f"data={self.name}"
-        return split(where, data, shares, self.split_seed, stratify, self.in_file_order, labels)
+        return split(where, data, shares, self.split_seed, stratify, self.split_in_order, labels)
 
 
 def generator(seed: int, *purpose: str) -> np.random.Generator:
@@ -156,11 +181,25 @@ def split(
     in_order: bool = False,
     labels: Sequence[str] = (),
 ) -> list[Arrays]:
-    """Split examples at random into a rest and one part for each share, stratified by class.
+    """Split examples as `split_rows` splits their rows; returns the rest, then the parts."""
+    rows = split_rows(where, data.targets, shares, seed, stratify, in_order, labels)
+    return [data.take(own) for own in rows]
+
+
+def split_rows(
+    where: str,
+    targets: NDArray,
+    shares: Sequence[float],
+    seed: int,
+    stratify: bool,
+    in_order: bool = False,
+    labels: Sequence[str] = (),
+) -> list[Rows]:
+    """Split N rows at random into a rest and one part for each share, stratified by class.
 
     Args:
         where: name of the data, for messages.
-        data: N examples.
+        targets: of the N examples.
         shares: fraction of all N for each further split; 0 gives an empty one.
         seed: of the random assignment.
         stratify: give all splits the same shares of the labels (N,).
@@ -177,7 +216,6 @@ def split(
     """
     import numpy as np
 
-    targets = data.targets
     counts = [round(share * len(targets)) for share in shares]
     counts.insert(0, len(targets) - sum(counts))
     wanted = [count for count, share in zip(counts, (1.0, *shares), strict=True) if share]
@@ -189,7 +227,7 @@ def split(
         raise refusal
     if in_order:
         ends = np.cumsum(counts)
-        return [data.take(slice(end - n, end)) for end, n in zip(ends, counts, strict=True)]
+        return [slice(end - n, end) for end, n in zip(ends, counts, strict=True)]
     rest = np.arange(len(targets))
     parts = []
     for number, count in enumerate(counts[1:]):
@@ -206,7 +244,7 @@ def split(
             # in the order drawn, from which the next part is drawn
             rest, part = rest[found[0]], rest[found[1]]
         parts.append(np.sort(part))
-    return [data.take(rows) for rows in (np.sort(rest), *parts)]
+    return [np.sort(rest), *parts]
 
 
 def _too_few(
@@ -238,14 +276,16 @@ def flip_labels(
     return flipped
 
 
-def _tensors(features: NDArray[np.float32], targets: NDArray, classes: int | None) -> Split:
+def _tensors(part: Arrays, classes: int | None) -> Split:
     import numpy as np
     import torch
 
+    targets, weights = part.targets, part.weights
     if classes is None:
         # not -1, which is ambiguous for an empty split
         targets = targets.reshape(len(targets), prod(targets.shape[1:])).astype(np.float32)
     return Split(
-        torch.from_numpy(np.ascontiguousarray(features)),
+        torch.from_numpy(np.ascontiguousarray(part.features)),
         torch.from_numpy(np.ascontiguousarray(targets)),
+        None if weights is None else torch.from_numpy(weights.astype(np.float32)),
     )

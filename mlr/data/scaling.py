@@ -1,4 +1,4 @@
-"""Scaling of features: an offset and a divisor, fitted on the training examples only.
+"""Scaling of features and real targets: an offset and a divisor, fitted on the training split only.
 
 Tables are scaled column by column, images as a whole: a pixel at the rim that lights up once in
 10,000 images would otherwise become the largest number of the dataset.
@@ -36,19 +36,23 @@ class Scaling:
         return scaled.astype(np.float32, copy=False)
 
 
-def fit(kind: str, features: NDArray) -> Scaling:
+def fit(kind: str, features: NDArray, as_is: NDArray[np.bool_] | None = None) -> Scaling:
     """Fit a scaling on training features.
 
     Args:
         kind: `none`; `standardize`: mean 0 and standard deviation 1; `minmax`: into [0, 1];
             `unit`: divided by 255, if bytes, else by the largest size; `unit256`: divided by 256.
         features: (N, D), scaled by column, or (N, ...) images, scaled as a whole.
+        as_is: columns (D,) that stay as they are; None for none.
 
     Returns:
         The scaling; a feature that is constant in training is shifted but never divided by zero.
     """
     import numpy as np
 
+    if as_is is not None and as_is.any():
+        found = fit(kind, features)
+        return Scaling(np.where(as_is, 0.0, found.offset), np.where(as_is, 1.0, found.divisor))
     axis = 0 if features.ndim == 2 else None
     zero, one = np.zeros(()), np.ones(())
     if kind == "none":

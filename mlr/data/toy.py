@@ -1,4 +1,4 @@
-"""Toy data, each made to show one effect: Blobs, Moons, Xor, Outliers, Line, Neuron."""
+"""Toy data, each to show one effect: Blobs, Moons, Xor, Outliers, Multilabel, Line, Neuron."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import pi
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import InputError
+from mlr.core.checks import InputError, memory_limit
 from mlr.data import validate
 from mlr.data.base import Dataset, Split
 from mlr.data.generated import Generated
@@ -149,6 +149,61 @@ class Outliers(Generated):
         far = members[: round(self.outliers * len(members))]
         points[far, 0] += self.distance - 1.0
         return points, labels
+
+
+@dataclass(eq=False, kw_only=True)
+class Multilabel(PreparedSource):
+    """Normal points in the plane with K yes/no labels, of which any number may be 1.
+
+    Label k is 1 where x · u_k + ε > ½, with directions u_k at equal angles and ε normal: 31 % of
+    the points without noise. A linear model with one output a label finds all boundaries.
+
+    Args:
+        n: number of examples in all three splits together.
+        outputs: K, the number of labels.
+        noise: standard deviation of ε, drawn for each label.
+        val_fraction: share of the n examples for validation.
+        test_fraction: share of the n examples for the test.
+        seed: fixes the data; None follows the run's seed.
+    """
+
+    name = "multilabel"
+    classes = None
+    multilabel = True
+    n: int = 1000
+    outputs: int = 4
+    noise: float = 0.25
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    seed: int | None = None
+
+    def seed_of(self, run: int) -> int:
+        """Return `seed` if that is set, else the run's."""
+        return run if self.seed is None else self.seed
+
+    def load(self, seed: int) -> Dataset:
+        """Draw features (N, 2) and labels (N, K).
+
+        Raises:
+            InputError: too few examples for the splits, or more than memory holds.
+        """
+        import numpy as np
+
+        seed = self.seed_of(seed)
+        rng = generator(seed, self.name, "points")
+        try:
+            x = rng.standard_normal((self.n, 2))
+            angles = 2 * pi * np.arange(self.outputs) / self.outputs
+            along = x @ np.stack([np.cos(angles), np.sin(angles)])
+            t = along + self.noise * rng.standard_normal((self.n, self.outputs)) > 0.5
+        except MemoryError:
+            raise InputError(
+                f"data.n={self.n} examples of data.outputs={self.outputs} labels do not fit into "
+                f"memory{memory_limit()}."
+            ) from None
+        where, shares = f"data={self.name}", (self.val_fraction, self.test_fraction)
+        splits = split(where, Arrays(x, t), shares, seed, stratify=False)
+        return self.dataset(seed, None, splits, multilabel=True)
 
 
 @dataclass(eq=False, kw_only=True)

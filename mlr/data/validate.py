@@ -28,9 +28,8 @@ def check_dataset(data: Dataset) -> None:
     """
     import torch
 
-    if data.labels and len(data.labels) != data.classes:
-        where = f"data={data.name}"
-        raise fault(where, f"has {len(data.labels)} labels for {data.classes} classes.")
+    if data.classes is not None and data.multilabel:
+        raise fault(f"data={data.name}", "has classes and several labels; one must be left out.")
     for name in SPLITS:
         split: Split = getattr(data, name)
         where = f"the {name} split of data={data.name}"
@@ -54,8 +53,16 @@ def check_dataset(data: Dataset) -> None:
         check_split(where, x, y, data.feature_shape, may_be_empty=name == "val")
         if data.classes is None:
             finite(where, y, "targets")
+            if data.multilabel:
+                yes_or_no(where, y)
         else:
             class_labels(where, y, data.classes)
+        if split.weights is not None:
+            weights(where, split.weights.detach().cpu().numpy(), len(split))
+    count = data.train.targets.shape[-1]
+    of = f"{count} targets" if data.classes is None else f"{data.classes} classes"
+    if data.labels and len(data.labels) != (data.classes or count):
+        raise fault(f"data={data.name}", f"has {len(data.labels)} labels for {of}.")
 
 
 def check_split(
@@ -133,11 +140,13 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
     import numpy as np
 
     if labels.ndim != 1 or labels.dtype.kind not in "biuf":
+        convert = "np.unique(y, return_inverse=True)[1] if texts"
+        if labels.ndim == 2 and labels.dtype.kind in "biuf":
+            convert = "data.task=multilabel if several can be 1"
         raise fault(
             where,
             f"has labels of shape {labels.shape!s:.30} and type {labels.dtype!s:.20}; they must be "
-            "one whole number each, (N,): y.argmax(axis=1) if one-hot, np.unique(y, "
-            "return_inverse=True)[1] if texts.",
+            f"one whole number each, (N,): y.argmax(axis=1) if one-hot, {convert}.",
         )
     # float64 counts exactly to 2⁵³; a larger number would wrap in int64
     most = 2**53 if classes is None else classes
@@ -165,6 +174,68 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
             "0 without gaps (y - 1 if they count from 1), or K be stated by data.classes=K.",
         )
     return labels, classes
+
+
+def weights(where: str, values: NDArray, examples: int) -> None:
+    """Refuse weights that are not (N,) finite numbers of at least 0.
+
+    Raises:
+        DataError: gives the first bad one, counted from 0.
+    """
+    import numpy as np
+
+    if values.shape != (examples,):
+        raise fault(
+            where,
+            f"has weights of shape {values.shape!s:.30} for {examples} examples; they must be "
+            f"({examples},), one a training example.",
+        )
+    finite(where, values, "weights")
+    bad = np.flatnonzero(values < 0)
+    if len(bad):
+        raise fault(
+            where,
+            f"has the weight {values[bad[0]]:.6g} in row {bad[0]} (counted from 0); a weight "
+            "multiplies the loss of its example, and is at least 0.",
+        )
+
+
+def yes_or_no(where: str, labels: NDArray) -> None:
+    """Refuse labels (N, K) that are not all 0 or 1.
+
+    Raises:
+        DataError: gives the number of bad rows and the first, counted from 0.
+    """
+    import numpy as np
+
+    if labels.ndim != 2 or labels.dtype.kind not in "biuf":
+        raise fault(
+            where,
+            f"has labels of shape {labels.shape!s:.30} and type {labels.dtype!s:.20}; several "
+            "labels an example are (N, K) of 0 and 1, and one class each is data.task="
+            "classification.",
+        )
+    good = (labels == 0) | (labels == 1)
+    bad = np.flatnonzero(~good.all(axis=1))
+    if len(bad):
+        value = labels[bad[0]][~good[bad[0]]][0]
+        raise fault(
+            where,
+            f"has label {value:.6g} in row {bad[0]} (counted from 0; {len(bad)} of {len(labels)} "
+            "rows are wrong); with data.task=multilabel each is 0 or 1.",
+        )
+
+
+def warn_one_valued(where: str, labels: NDArray, names: Sequence[str] = ()) -> None:
+    """Warn of labels (N, K) that all training examples share, from which nothing is learned."""
+    import numpy as np
+
+    same = np.flatnonzero((labels == labels[:1]).all(axis=0)).tolist()
+    if same:
+        called = ", ".join(tail(names[k], 20) if names else str(k) for k in same[:5])
+        few = called + ", …" * (len(same) > 5)
+        text = f"{where}: {len(same)} of {labels.shape[1]} labels are the same in all training "
+        warnings.warn(f"{text}examples: {few}.", DataWarning, stacklevel=3)
 
 
 def warn_absent(where: str, labels: NDArray, classes: int, names: Sequence[str] = ()) -> None:

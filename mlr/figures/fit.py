@@ -40,16 +40,16 @@ class RegressionFit:
 
 
 def collect(moment: Moment) -> RegressionFit | None:
-    """Collect the fit; None for a classification of several features or outputs."""
+    """Collect the fit; None for several labels, and for classes of several features or outputs."""
     import torch
 
     data, seen = moment.experiment.data, moment.train
     one = int(np.prod(data.feature_shape)) == 1
-    if data.classes is not None and not (one and seen.logits.shape[1] == 1):
+    if data.multilabel or (data.classes is not None and not (one and seen.logits.shape[1] == 1)):
         return None
-    targets = seen.targets[:, 0]
+    targets, count = moment.told(seen.targets)[:, 0], seen.targets.shape[1]
     if not one:
-        means = seen.predictions[:, 0]
+        means = moment.told(seen.predictions[:, :count])[:, 0]
         ends = np.array([min(means.min(), targets.min()), max(means.max(), targets.max())])
         return RegressionFit(("prediction y", "target t"), ends, ends, None, means, targets)
     x = seen.features.reshape(-1)
@@ -57,9 +57,13 @@ def collect(moment: Moment) -> RegressionFit | None:
     features = torch.from_numpy(grid).reshape(-1, *data.feature_shape)
     head = moment.experiment.objective.head
     predictions = head(moment.network(features)).double().numpy()
-    spread = predictions[:, predictions.shape[1] // 2] if moment.experiment.spread else None
+    means = moment.told(predictions[:, :count])[:, 0]
+    spread = None
+    if moment.experiment.spread:
+        spread = predictions[:, predictions.shape[1] // 2]
+        spread = spread if data.target_scaling is None else spread * data.target_scaling.divisor[0]
     return RegressionFit(
-        ("feature x", "prediction y and target t"), grid, predictions[:, 0], spread, x, targets
+        ("feature x", "prediction y and target t"), grid, means, spread, x, targets
     )
 
 

@@ -62,8 +62,8 @@ def collect(moment: Moment) -> MostWrong:
     chosen = most_wrong(seen.losses, seen.right)
     if seen.labels is None or seen.decided is None:
         count, wrong = seen.targets.shape[1], None
-        targets = [_numbers(row) for row in seen.targets[chosen]]
-        predictions = [_numbers(row) for row in seen.predictions[chosen, :count]]
+        targets = [_numbers(row) for row in moment.told(seen.targets[chosen])]
+        predictions = [_numbers(row) for row in moment.told(seen.predictions[chosen, :count])]
     else:
         decided, wrong = seen.decided[chosen], int((seen.labels != seen.decided).sum())
         shares = seen.class_scores[chosen, decided]

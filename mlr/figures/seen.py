@@ -118,6 +118,11 @@ class Moment:
             names = [name[alike:] for name in names]
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
+    def told(self, values: Array) -> Array:
+        """Convert targets or predictions (N, K) of a regression to the unit of the data."""
+        scaling = self.experiment.data.target_scaling
+        return values if scaling is None else values * scaling.divisor + scaling.offset
+
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Compute losses (N,) and dL/dz (N, K) of logits and targets (N, K) as training does."""
         weights = weights_of([self.experiment.class_weights], logits.dtype, logits.device)

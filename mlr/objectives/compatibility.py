@@ -71,6 +71,7 @@ def check_pair(
     outputs: int | None,
     strict: bool = True,
     regression: bool | None = None,
+    multilabel: bool = False,
 ) -> None:
     """Refuse a head and a loss that cannot be trained together.
 
@@ -82,6 +83,7 @@ def check_pair(
         strict: False lets pairs run that are defined but senseless.
         regression: whether targets are real numbers rather than classes; None where that is
             not known yet.
+        multilabel: whether targets are K yes/no labels, of which any number may be 1.
 
     Raises:
         InputError: the pair is undefined, or senseless and `strict`; the sentence names
@@ -91,6 +93,8 @@ def check_pair(
     check_declared("head", head, "range")
     check_declared("loss", loss, "domain", "target_domain")
     _check_numbers(head, loss, outputs)
+    if multilabel:
+        _check_multilabel(head, loss)
     if regression:
         _check_regression(head, loss)
     if outputs is not None and outputs < head.range.least_outputs:
@@ -162,6 +166,25 @@ def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
         )
 
 
+def _check_multilabel(head: Head, loss: Loss) -> None:
+    """Refuse heads and losses of which exactly one output is 1, and those for real numbers."""
+    several = "this data's examples can have several labels at once"
+    if head.range.least_outputs > 1:
+        raise InputError(
+            f"head={head.name} gives {head.range}, but {several}. Use head=sigmoid loss=bce."
+        )
+    needs = max(loss.domain.least_outputs, loss.target_domain.least_outputs)
+    if needs > 1 and not loss.matches_head:
+        raise InputError(
+            f"loss={loss.name} takes one class for each example, but {several}. Use loss=bce."
+        )
+    if loss.domain.per_target > 1 or head.range.per_target > 1:
+        raise InputError(
+            f"head={head.name} loss={loss.name} needs targets that are real numbers, but these "
+            "are labels of 0 and 1. Use head=sigmoid loss=bce."
+        )
+
+
 def _check_regression(head: Head, loss: Loss) -> None:
     if head.range.least_outputs > 1:
         raise InputError(
@@ -179,6 +202,11 @@ def _check_regression(head: Head, loss: Loss) -> None:
             f"loss={loss.name} needs {loss.target_domain.describe('targets')}, "
             "but this data's targets are any real number. Use loss=se."
         )
+
+
+def takes_any_target(head: Head, loss: Loss) -> bool:
+    """Return True if the targets of this pair may be any real number."""
+    return _targets_allowed(head, loss, REALS)
 
 
 def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:

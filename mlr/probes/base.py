@@ -14,7 +14,8 @@ from torch import Tensor
 class Subject:
     """Properties of a run that decide which numbers it has.
 
-    classes: number of classes; None for regression.
+    classes: number of classes; None for regression and for several labels.
+    multilabel: whether targets are yes/no labels, of which any number may be 1.
     spread: whether standard deviations are predicted.
     layers: names of the layers with parameters.
     dense: names of the dense layers, for which gradients of single examples are known.
@@ -26,6 +27,12 @@ class Subject:
     layers: tuple[str, ...] = ()
     dense: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    multilabel: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Tell if predictions are right or wrong."""
+        return self.classes is not None or self.multilabel
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class StepValues:
     slopes: Tensor
     """dy_k/dz_k (P, R, B, K)"""
     right: Tensor | None
-    """1.0 for correct predictions, else 0.0 (P, R, B); None for regression. Floats are summed
-    several times as fast as booleans"""
+    """1.0 for correct predictions, else 0.0 (P, R, B); None for regression. Of several labels all
+    must be right. Floats are summed several times as fast as booleans"""
     spreads: Tensor | None = None
     """predicted standard deviations (P, R, B, targets); None for heads that predict none"""
     labels: Tensor | None = None
@@ -67,6 +74,10 @@ class StepValues:
     - dead: share of each hidden layer's units that are 0 for the whole batch (P, R, H)
     - flat: share of its activations with |φ'(z)| below the threshold (P, R, H)
     """
+    label_targets: Tensor | None = None
+    """t (P, R, B, K) of several labels; None for other data"""
+    right_labels: Tensor | None = None
+    """1.0 for each label predicted rightly, else 0.0 (P, R, B, K); None for other data"""
     broken: Tensor | None = None
     """whether a run's numbers are no longer finite (P, R, 1): its NaN are values, not gaps"""
 

@@ -14,7 +14,7 @@ NOT_THE_RUN = ("sweep", "objective_metric", "resume", "allow", "checkpoint")
 """Root keys that say how runs are made and compared; they are no part of a run's identity."""
 
 OF_ONE_RUN = {
-    *("head", "loss", "objective", "seed", "max_grad_norm", "patience"),
+    *("head", "loss", "objective", "seed", "max_grad_norm", "patience", "stopping"),
     *("model.init", "model.init_scale", "model.weight", "model.bias"),
     *("data.seed", "data.label_noise", "data.noise"),
 }

@@ -137,7 +137,7 @@ def _are_logits(found: Any) -> bool:
 _DIAGNOSTICS: Mapping[str, Check] = {
     "examples": lambda found: _is_count(found) and found > 0,
     **dict.fromkeys(("start", "boundary", "data"), _by_name(_is_number_or_row)),
-    **dict.fromkeys(("confidence", "classes"), _is_table),
+    **dict.fromkeys(("confidence", "classes", "targets"), _is_table),
     "logits": _are_logits,
 }
 """Entries of the final diagnostics that are neither numbers nor rows of numbers."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from mlr.core.lazy import lazy_exports
 from mlr.training.experiment import Experiment
 from mlr.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
-from mlr.training.schedules import SCHEDULES, Constant, Cosine, LearningRate, Step
+from mlr.training.schedules import SCHEDULES, Constant, Cosine, Exponential, LearningRate, Step
 
 if TYPE_CHECKING:
     from mlr.training.loop import Result, train
@@ -46,6 +46,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Experiment",
+    "Exponential",
     "LearningRate",
     "Optimizer",
     "Result",

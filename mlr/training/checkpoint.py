@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ def save_checkpoint(
         WriteError: naming the file; the checkpoint before is still there.
     """
     numbers = {name: getattr(state, name) for name in NUMBERS}
+    # a checkpoint of a run without this patience is as it was before there was any
+    numbers |= {"limit": state.limit} if isfinite(state.limit) else {}
+    numbers |= {} if state.judged is None else {"judged": state.judged}
     ending = None if state.ending is None else asdict(state.ending)
     content = encode(
         {name: own.numpy() for name, own in state.tensors.items()},
@@ -87,6 +91,10 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
     if stop and not (isinstance(stop.refused, dict) and isinstance(stop.reason, str)):
         raise ValueError("its ending is none")
     numbers["lowest"] = float(numbers["lowest"])
+    numbers["limit"] = float(about.get("limit", inf))
+    numbers["judged"] = None if about.get("judged") is None else float(about["judged"])
+    if not numbers["limit"] > 0:
+        raise ValueError(f"limit={numbers['limit']} is no number of updates")
     tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
     state = State(tensors=tensors, ending=stop, **numbers)
     _ = state.snapshots  # their names must be numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import perf_counter
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from mlr.core.checks import DataError
 from mlr.training.own_stepper import as_tensor
+from mlr.training.patience import ERROR
 from mlr.training.state import (
     BEST,
     MODEL,
@@ -89,7 +91,7 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
     flat = {name: copies_of(own.cpu()) for name, own in rows.items()}
     ends = {run: ending.step for run, ending in stopping.ended.items()}
     best_steps, lowest = stopping.best_step.tolist(), stopping.lowest.tolist()
-    waited = stopping.waited.tolist()
+    waited, judged = stopping.waited.tolist(), stopping.judged.tolist()
     earlier = [run for run, at in enumerate(best_steps) if at not in (0, ends.get(run, step))]
     own_best = named_parameters(program, stopping.best[earlier]) if earlier else []
     best = dict(zip(earlier, own_best, strict=True))
@@ -113,7 +115,17 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
             tensors |= {BEST + name: own for name, own in (best[run] | then).items()}
         ending = stopping.ended.get(run)
         found.append(
-            State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
+            State(
+                step,
+                tensors,
+                lowest[run],
+                waited[run],
+                best_steps[run],
+                stopping.limits[run],
+                judged[run] if stopping.rules[run].by == ERROR else None,
+                ending,
+                threads,
+            )
         )
     return found
 
@@ -147,10 +159,14 @@ def restore(
             }
         stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
         stopping.best_step[run] = state.best_step
+        if stopping.rules[run].by == ERROR:
+            stopping.judged[run] = inf if state.judged is None else state.judged
+        else:
+            stopping.judged[run] = state.lowest
         stopping.best[run] = program.parameters[lane]
         for name, view in program.layout.views(stopping.best[run : run + 1]).items():
             view[0].copy_(best.get(name, view[0]))
-        stopping.resume(run, state.ending, state.waited)
+        stopping.resume(run, state.ending, state.waited, state.limit)
         snapshots.taken[run] = state.snapshots
     # spare lanes are those of the runs that they repeat
     lanes = torch.tensor(

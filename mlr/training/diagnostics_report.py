@@ -41,6 +41,15 @@ def reports(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> list[
     found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
     found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
     found["gradient"] = numbers(closer["quantiles"])
+    if "target_squares" in sums:
+        found["targets"] = {"rmse": numbers(np.sqrt(sums["target_squares"] / count))}
+    if "labels_there" in sums:
+        right, said, there = (sums[f"labels_{name}"] for name in ("found", "predicted", "there"))
+        found["targets"] = {
+            "count": numbers(there),
+            "recall": numbers(_ratio(right, there)),
+            "precision": numbers(_ratio(right, said)),
+        }
     if "accuracy" not in sums:
         return _by_run(found, runs)
     found["wrong"] = numbers(1 - sums["accuracy"] / count)

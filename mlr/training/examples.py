@@ -40,11 +40,13 @@ def one_hot_targets(
 class Examples:
     """One split of U datasets of equal shape, and the dataset of each lane: `data_of`.
 
-    Features (U, N, …) are flat for dense networks; targets are t (U, N, K).
+    Features (U, N, …) are flat for dense networks; targets are t (U, N, K), of weighted training
+    examples with the weights as a further column (U, N, K + 1).
     """
 
     def __init__(self, program: Program, split: str) -> None:
         self.program = program
+        self.weighted = program.weighted and split == "train"
         firsts, self.data_of = distinct([id(lane.data) for lane in program.lanes])
         self.spread = Spread(self.data_of, program.device)
         features, targets = [], []
@@ -52,6 +54,9 @@ class Examples:
             own = getattr(data, split)
             x = own.features.to(program.device, program.dtype)
             t = one_hot_targets(own.targets, data.classes, program.outputs, program.dtype)
+            if self.weighted:
+                weights = own.weights.to(t.device, t.dtype)
+                t = torch.cat((t, weights.unsqueeze(1)), dim=1)
             features.append(x.flatten(1).contiguous() if program.network.flat_inputs else x)
             targets.append(t.to(program.device))
         # of one dataset nothing is copied

@@ -12,6 +12,7 @@ from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
 from mlr.training.own_updates import OwnSchedule
+from mlr.training.patience import ERROR, LOSS, Patience
 from mlr.training.schedules import Constant, LearningRate
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Experiment:
         patience: stop after so many epochs without a lower validation loss, None: never.
         class_weights: of the classes 0 … K − 1, which multiply the losses of their examples; None
             weighs nothing.
+        stopping: patience in updates, and how much lower is lower.
 
     Raises:
         InputError: a value out of range, a batch larger than the training split, or patience
@@ -83,13 +85,21 @@ class Experiment:
     max_grad_norm: float | None = None
     patience: int | None = None
     class_weights: tuple[float, ...] | None = None
+    stopping: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
         check_run_options(vars(self))
-        if self.patience is not None and not self.data.validated:
+        waits = {"patience": self.patience, "stopping.updates": self.stopping.updates}
+        for option, value in waits.items():
+            if value is not None and not self.data.validated:
+                raise InputError(
+                    f"{option}={value} needs validation examples, and data={self.data.name} has "
+                    f"none here; leave {option} out, or give it some."
+                )
+        if self.stopping.by == ERROR and self.data.classes is None:
             raise InputError(
-                f"patience={self.patience} needs validation examples, and data="
-                f"{self.data.name} has none here; leave patience out, or give it some."
+                f"stopping.by={ERROR} needs one class an example, which data={self.data.name} "
+                f"does not have; use stopping.by={LOSS}."
             )
         examples = len(self.data.train)
         if self.batch_size > examples:

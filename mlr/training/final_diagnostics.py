@@ -48,7 +48,13 @@ def sums_of_sizes(program: Program, batch: EvaluatedBatch) -> Sums:
         "zero": zero.sum(1),
         "saturated": below(slopes.abs(), program.threshold).mean(-1).sum(1),
     }
-    if program.classification:
+    count = batch.targets.shape[-1]
+    if not program.subject.judged and count > 1:
+        residuals = batch.predictions[..., :count] - batch.targets
+        if program.units is not None:
+            residuals = program.units.differences(residuals)
+        found["target_squares"] = residuals.square().sum(1)
+    if program.subject.judged:
         wrong = 1 - batch.right
         found |= {
             "stuck": (below(sizes, program.threshold) * wrong).sum(1),
@@ -96,7 +102,16 @@ def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> S
 def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum outputs by target, and count examples with such outputs (L,), as the probe does."""
     outputs = batch.predictions
+    if program.multilabel:
+        sides = {"1": batch.targets, "0": 1 - batch.targets}
+        sums = {
+            f"output_target_{side}": (outputs * there).sum((1, 2)) for side, there in sides.items()
+        }
+        counts = {f"outputs_target_{side}": there.sum((1, 2)) for side, there in sides.items()}
+        return sums | counts
     if not program.classification:
+        if program.units is not None:
+            outputs = program.units.values(outputs)
         means = outputs[..., : batch.targets.shape[-1]].mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
@@ -144,10 +159,10 @@ class FinalDiagnostics:
 
     def _means(self) -> dict[str, Tensor]:
         sums, count = self.sums, self.count
-        of_split = ("loss", "predicted_std", "accuracy")
+        of_split = ("loss", "predicted_std", "accuracy", "label_accuracy", "exact_match")
         means = {f"{name}/train": sums[name] / count for name in of_split if name in sums}
-        if self.program.classification:
-            right = sums["accuracy"]
+        if self.program.subject.judged:
+            right = sums["exact_match" if self.program.multilabel else "accuracy"]
             means |= {
                 "logit_grad/wrong": sums["wrong_size"] / (count - right),
                 "logit_grad/right": sums["right_size"] / right,
@@ -189,8 +204,14 @@ class FinalDiagnostics:
         )
         found = reports(first, sums, details, self.count)
         for own, experiment in zip(found, self.program.runs, strict=True):
-            if experiment.data.labels and "classes" in own:
-                own["classes"]["labels"] = list(experiment.data.labels)
+            scaling = experiment.data.target_scaling
+            if scaling is not None:
+                own.setdefault("targets", {}).update(
+                    offset=numbers(scaling.offset), divisor=numbers(scaling.divisor)
+                )
+            for group in ("classes", "targets"):
+                if experiment.data.labels and group in own:
+                    own[group]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
             own["data"] = dict(described[key])
             if _learned_little(own):

@@ -18,6 +18,7 @@ from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_ne
 from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
+from mlr.training.evaluation import judged_by
 from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
@@ -26,9 +27,8 @@ from mlr.training.stopping import Stopping
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """List every tag that a run can record, in the order of its table's columns."""
-    classification = experiment.data.classes is not None
     probes = make_probes(experiment.probes, experiment.subject)
-    names = ["loss", "accuracy" if classification else "rmse"]
+    names = ["loss", *judged_by(experiment.subject)]
     names += ["predicted_std"] * experiment.spread
     judged = ("val", "test") if experiment.data.validated else ("test",)
     splits = [f"{name}/{split}" for name in names for split in judged]
@@ -157,25 +157,40 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     objectives, axes = program.objectives, program.memory_axes
     fields = fields_read(steps[0].due)
     logits = stacked([kept.logits for kept in steps], axes)
-    targets = stacked([kept.targets for kept in steps], axes)
+    given = stacked([kept.targets for kept in steps], axes)
+    targets = given[..., :-1] if program.weighted else given
     labels = labels_of(targets) if program.classification else None
-    losses = objectives.losses(logits, targets, axis=1)
+    right = None if labels is None else objectives.right(logits, labels, axis=1)
+    label_targets = right_labels = None
+    if program.multilabel:
+        label_targets, right_labels = targets, objectives.right_labels(logits, targets, axis=1)
+        right = right_labels.amin(-1)
+    losses = program.trained.losses(logits, given, axis=1)
     predictions = spreads = None
     if program.spread or "predictions" in fields:
         predictions = objectives.predictions(logits, axis=1)
         spreads = predictions[..., targets.shape[-1] :] if program.spread else None
+    told = predictions
+    if predictions is not None and program.units is not None:
+        told = program.units.values(predictions)
+        spreads = None if spreads is None else program.units.differences(spreads)
+    prediction_grads = None
+    if predictions is not None and "prediction_grads" in fields:
+        prediction_grads = objectives.prediction_grads(predictions, targets, axis=1)
+        if program.weighted:
+            prediction_grads = prediction_grads * given[..., -1:]
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=losses,
         slopes=objectives.slopes(logits, axis=1),
-        right=None if labels is None else objectives.right(logits, labels, axis=1),
+        right=right,
+        label_targets=label_targets,
+        right_labels=right_labels,
         spreads=spreads,
         labels=labels if "labels" in fields else None,
-        predictions=predictions,
-        prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
-        if predictions is not None and "prediction_grads" in fields
-        else None,
+        predictions=told,
+        prediction_grads=prediction_grads,
         network=stack_network(steps),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )

@@ -218,7 +218,7 @@ class TrainingLoop:
             means = means_of(evaluations)
             self.log.keep_means(self.step, means)
             if "loss/val" in means:
-                self.stopping.watch(self.step, means["loss/val"])
+                self.stopping.watch(self.step, means["loss/val"], means.get("accuracy/val"))
         over = self.step == self.total or self.stopping.all_over
         if over or (self.policy is not None and self.policy.due()):
             self.save()

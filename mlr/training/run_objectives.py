@@ -109,6 +109,11 @@ class RunObjectives:
         classes = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
         return torch.eq(classes, labels, out=torch.empty_like(classes))
 
+    def right_labels(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """1.0 where a label is predicted rightly, else 0.0 (…, L, B, K), each by its own logit."""
+        own = self._map(lambda group, z: group.head.decide(z.unsqueeze(-1)), axis, logits, logits)
+        return torch.eq(own, targets, out=own)
+
     def _map(
         self, function: Callable[..., Tensor], axis: int, like: Tensor, *values: Tensor
     ) -> Tensor:
@@ -138,6 +143,18 @@ def weights_of(
         return None
     rows = [weights or (1.0,) * len(some) for weights in given]
     return torch.tensor(rows, dtype=dtype, device=device).unsqueeze(1)
+
+
+class WeightedObjectives(RunObjectives):
+    """Objectives of weighted examples: w·L and w·dL/dz, with w as a column after the targets."""
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """w·dL/dz (L, B, K) of targets and weights (L, B, K + 1)."""
+        return super().gradient(logits, targets[..., :-1]).mul_(targets[..., -1:])
+
+    def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """w·L (…, L, B) of targets and weights (…, L, B, K + 1)."""
+        return super().losses(logits, targets[..., :-1], axis).mul_(targets[..., -1])
 
 
 class Group(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import ClassVar
 
-from mlr.core.checks import fraction, positive, whole
+from mlr.core.checks import InputError, fraction, positive, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,4 +81,33 @@ class Step(LearningRate):
         return self.factor ** ((self.drops + 1) * step // total)
 
 
-SCHEDULES: tuple[type[LearningRate], ...] = (Constant, Cosine, Step)
+@dataclass(frozen=True, kw_only=True)
+class Exponential(LearningRate):
+    """Exponential decay: the rate times γ after each `every` updates.
+
+    Args:
+        gamma: γ in (0, 1].
+        every: updates between two decays; 1 after each.
+
+    Source: torch.optim.lr_scheduler.ExponentialLR, stepped after each `every` updates.
+    """
+
+    name = "exponential"
+    gamma: float = 0.999
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive("schedule.gamma", self.gamma)
+        if self.gamma > 1:
+            raise InputError(
+                f"schedule.gamma={self.gamma} must lie in (0, 1]: it multiplies the rate."
+            )
+        whole("schedule.every", self.every)
+
+    def after_warmup(self, step: int, total: int) -> float:
+        """Return γ to the number of decays by `step`."""
+        return float(self.gamma ** (step // self.every))
+
+
+SCHEDULES: tuple[type[LearningRate], ...] = (Constant, Cosine, Step, Exponential)

@@ -173,8 +173,10 @@ class State:
         loss was lowest, unless that is now, and
         `previous_gradient` (P,) if the next step compares its own.
     lowest: lowest validation loss so far.
-    waited: epochs since then.
-    best_step: updates by then.
+    waited: epochs since the last improvement.
+    best_step: updates by the lowest loss.
+    limit: updates after which its patience is spent; infinite if it has none.
+    judged: lowest validation error so far; None where the loss is judged.
     ending: its end, if it stopped before other runs; its numbers are those it had then.
     threads: number of threads that its products are split by; None if none are.
     """
@@ -184,6 +186,8 @@ class State:
     lowest: float = inf
     waited: int = 0
     best_step: int = 0
+    limit: float = inf
+    judged: float | None = None
     ending: Stop | None = None
     threads: int | None = None
 

@@ -29,9 +29,10 @@ from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.own_stepper import OwnStepper
 from mlr.training.own_updates import OwnOptimizer
-from mlr.training.run_objectives import RunObjectives, weights_of
+from mlr.training.run_objectives import RunObjectives, WeightedObjectives, weights_of
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import Stepper, column, limit_norm, make_stepper
+from mlr.training.target_units import units_of
 
 NOTHING: frozenset[str] = frozenset()
 ClosedForm = LaneNetwork | DenseNetwork
@@ -139,10 +140,15 @@ class Program:
         objectives = [firsts.setdefault(one.function, one.objective) for one in self.lanes]
         self.subject = first.subject
         self.classification = self.subject.classes is not None
+        self.multilabel = self.subject.multilabel
+        self.weighted = first.data.train.weights is not None
         self.weights = weights_of(
             [lane.class_weights for lane in self.lanes], self.dtype, self.device
         )
         self.objectives = RunObjectives(objectives, self.classification, self.weights)
+        """of examples that count once each, as held-out ones do"""
+        self.trained = self._trained(objectives, slice(None))
+        """of training batches, in which examples may have weights"""
         self.network, self.parts = self._networks(objectives)
         own = self.network
         self.side_by_side = not isinstance(own, FunctionalNetwork) or own.apart
@@ -151,10 +157,17 @@ class Program:
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
         self.spread = first.spread
+        self.units = units_of(self.lanes, self.dtype, self.device)
         self.stepper = self._stepper()
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none
         self.factors = first.schedule.factors(first.total_steps, first.optimizer.lr)
+
+    def _trained(self, objectives: Sequence[Objective], rows: slice) -> RunObjectives:
+        """Make the objectives of training batches of some lanes."""
+        kind = WeightedObjectives if self.weighted else RunObjectives
+        weights = None if self.weights is None else self.weights[rows]
+        return kind(objectives, self.classification, weights)
 
     def _networks(self, objectives: Sequence[Objective]) -> tuple[Network, list[ProgramPart]]:
         """Lay out parameters and gradients; returns the network over them, and its parts."""
@@ -177,11 +190,7 @@ class Program:
                 ProgramPart(
                     slice(lane, lane + 1),
                     own,
-                    RunObjectives(
-                        [objectives[lane]],
-                        self.classification,
-                        self._weights(slice(lane, lane + 1)),
-                    ),
+                    self._trained([objectives[lane]], slice(lane, lane + 1)),
                 )
                 for lane, own in enumerate(by_autograd.lanes)
             ]
@@ -192,18 +201,13 @@ class Program:
             network = DenseNetwork(structure, *flat, self.busy if self.kind is Kind.WIDE else None)
         count = parts_of(self.kind, first, len(self.lanes), self.busy)
         if count == 1:
-            return network, [ProgramPart(slice(None), network, self.objectives)]
+            return network, [ProgramPart(slice(None), network, self.trained)]
         # interleaved, so that each part has its share of every objective
         parts = []
         for rows in (slice(part, None, count) for part in range(count)):
             own = DenseNetwork(structure, layout, self.parameters[rows], self.gradients[rows])
-            judged = RunObjectives(objectives[rows], self.classification, self._weights(rows))
-            parts.append(ProgramPart(rows, own, judged))
+            parts.append(ProgramPart(rows, own, self._trained(objectives[rows], rows)))
         return network, parts
-
-    def _weights(self, rows: slice) -> Tensor | None:
-        """Weights of the classes of some lanes."""
-        return None if self.weights is None else self.weights[rows]
 
     def _stepper(self) -> Stepper | OwnStepper:
         """Make the update of all lanes, whose optimizers are of one class."""

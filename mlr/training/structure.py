@@ -128,4 +128,5 @@ def subject_of(
         layers=tuple(Layout.of(module).layers()),
         dense=tuple(dense),
         hidden=tuple(hidden),
+        multilabel=data.multilabel,
     )

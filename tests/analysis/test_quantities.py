@@ -11,8 +11,9 @@ def test_a_quantity_is_drawn_as_its_tag_says(one):
     assert "/" not in one.label.replace("dL/dz", "")
     about = one.as_object()
     assert (about["tag"], about["label"]) == one
-    assert about["share"] == one.tag.startswith(("accuracy/", "stuck/", "saturation/"))
-    assert about["more"] == one.tag.startswith("accuracy/")
+    scores = ("accuracy/", "f1_micro/", "f1_macro/", "label_accuracy/", "exact_match/")
+    assert about["share"] == one.tag.startswith((*scores, "stuck/", "saturation/"))
+    assert about["more"] == one.tag.startswith(scores)
     assert about["of_loss"] == one.tag.startswith("loss/")
     assert about["log"] == one.tag.startswith(("logit_grad/", "predicted_std/", "grad_norm/"))
     if one.tag.startswith(("accuracy/", "loss/")):

@@ -129,3 +129,34 @@ def test_examples_of_another_shape_than_those_of_training_are_refused(name, shap
 def test_only_the_validation_may_be_empty(name):
     with pytest.raises(DataError, match=rf"{name} split .* has features of shape \(0, 2\)"):
         check_dataset(replace(LABELLED, **{name: Split(ONES[:0], LABELS[:0])}))
+
+
+SEVERAL = Split(ONES, torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
+TAGGED = Dataset("own", SEVERAL, SEVERAL, SEVERAL, None, multilabel=True)
+
+
+def test_several_labels_are_0_or_1():
+    check_dataset(TAGGED)
+    check_dataset(replace(TAGGED, labels=("a", "b")))
+    half = Split(ONES, SEVERAL.targets / 2)
+    with pytest.raises(DataError, match=r"^the test split of data=own has label 0\.5 in row 0 "):
+        check_dataset(replace(TAGGED, test=half))
+    with pytest.raises(DataError, match=r"^data=own has 3 labels for 2 targets\.$"):
+        check_dataset(replace(TAGGED, labels=("a", "b", "c")))
+    with pytest.raises(DataError, match=r"^data=own has classes and several labels"):
+        check_dataset(replace(LABELLED, multilabel=True))
+
+
+def test_weights_are_one_number_of_at_least_0_each():
+    weights = torch.tensor([0.0, 1.0, 2.5, 1.0])
+    check_dataset(replace(LABELLED, train=replace(GOOD, weights=weights)))
+    for bad in (weights[:3], weights - 1, weights / 0):
+        with pytest.raises(DataError, match=r"^the train split of data=own has .*weight"):
+            check_dataset(replace(LABELLED, train=replace(GOOD, weights=bad)))
+
+
+def test_weights_are_part_of_the_content():
+    ones = replace(LABELLED, train=replace(GOOD, weights=torch.ones(4)))
+    twos = replace(LABELLED, train=replace(GOOD, weights=2 * torch.ones(4)))
+    assert len({one.fingerprint for one in (LABELLED, ones, twos)}) == 3
+    assert ones.shape == twos.shape != LABELLED.shape

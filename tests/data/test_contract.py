@@ -71,7 +71,7 @@ def test_dataset_keeps_the_contract(source, small):
         assert tuple(split.features.shape[1:]) == data.feature_shape
         assert split.features.is_contiguous()
         assert split.features.isfinite().all()
-        if made.regression:
+        if made.regression or made.multilabel:
             assert split.targets.dtype == torch.float32
             assert split.targets.ndim == 2
         else:
@@ -79,7 +79,8 @@ def test_dataset_keeps_the_contract(source, small):
             assert split.targets.ndim == 1
             assert split.targets.min() >= 0
             assert split.targets.max() < data.classes
-    assert (data.classes is None) == made.regression
+    assert (data.classes is None) == (made.regression or made.multilabel)
+    assert data.multilabel == made.multilabel
     assert made.classes in (None, data.classes)
 
 

@@ -1,5 +1,6 @@
 """Properties that each generated dataset is made for, in numbers."""
 
+import math
 import resource
 from hashlib import sha256
 
@@ -12,8 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mlr.core.checks import InputError
 from mlr.core.seeds import derive_seed
-from mlr.data import Blobs, Digits, Line, Moons, Neuron, Outliers, SyntheticMnist, Xor
+from mlr.data import Blobs, Digits, Line, Moons, Multilabel, Neuron, Outliers, SyntheticMnist, Xor
 from mlr.data.digits import read_digits
+from mlr.data.faults import DataWarning
 from mlr.data.prepare import generator
 
 
@@ -189,7 +191,9 @@ def test_line_has_its_slope_intercept_and_noise():
 def test_line_adds_noise_to_its_values():
     data = Line(n=50, slope=-3.0, intercept=1.5, noise=0.2).load(4)
     splits = (data.train, data.val, data.test)
-    x, t = (torch.cat([getattr(split, name) for split in splits]) for name in vars(splits[0]))
+    x, t = (
+        torch.cat([getattr(split, name) for split in splits]) for name in ("features", "targets")
+    )
     rng = generator(4, "line", "points")
     drawn = rng.uniform(-1, 1, (50, 1))
     expected = 1.5 - 3 * drawn + 0.2 * rng.standard_normal((50, 1))
@@ -273,3 +277,23 @@ def test_synthetic_mnist_is_neither_trivial_nor_hopeless_for_a_linear_model():
         .score(*arrays(data.test))
         < 0.93
     )
+
+
+def test_multilabel_is_decided_by_half_planes_and_noise():
+    data = Multilabel(n=4000, outputs=3, noise=0.0, val_fraction=0, seed=0).load(0)
+    x, t = data.train.features.double(), data.train.targets
+    angles = torch.tensor([0, 2 * math.pi / 3, 4 * math.pi / 3], dtype=torch.float64)
+    expected = x @ torch.stack([angles.cos(), angles.sin()]) > 0.5
+    # float32 features may fall on the other side
+    assert (t.bool() != expected).sum() <= 2
+    # P(x > ½) of a standard normal number
+    assert t.mean().item() == pytest.approx(0.3085, abs=0.015)
+    assert {0, 1, 2} <= set(t.sum(1).int().tolist())
+    noisy = Multilabel(n=4000, outputs=3, noise=0.5, val_fraction=0, seed=0).load(0)
+    # P(√1.25 x > ½)
+    assert noisy.train.targets.mean().item() == pytest.approx(0.3274, abs=0.015)
+
+
+def test_one_label_the_same_in_all_examples_is_told():
+    with pytest.warns(DataWarning, match=r"^data=multilabel: \d+ of 40 labels are the same in all"):
+        Multilabel(n=4, outputs=40, val_fraction=0, test_fraction=0.5, seed=0).load(0)

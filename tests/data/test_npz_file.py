@@ -229,3 +229,69 @@ def test_numbers_that_were_changed_are_found_by_their_checksum(tmp_path):
     path.write_bytes(content.replace(last, struct.pack("<d", 0)))
     with pytest.raises(DataError, match=r"own\.npz is no .* damaged; .*Bad CRC-32 for file"):
         Npz(path=path).load(0)
+
+
+LABELS = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]] * 10)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, float])
+def test_several_labels(kind, write):
+    data = Npz(path=write(x=X, y=LABELS.astype(kind)), task="multilabel", scale="none").load(0)
+    assert data.multilabel
+    assert data.classes is None
+    rows = (data.test.features[:, 0].numpy() / 2).astype(int)
+    assert data.test.targets.numpy().tolist() == LABELS[rows].tolist()
+    assert data.test.targets.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "message"),
+    [
+        (np.where(LABELS, 2, LABELS), "multilabel", r"'y' has label 2 in row 0 \(counted from 0; "),
+        (LABELS - 0.5, "multilabel", "has label 0.5 in row 0 .*; 40 of 40 rows are wrong"),
+        (LABELS[:, 0], "multilabel", r"labels of shape \(40,\) .* data\.task=classification"),
+        (LABELS, "classification", r"one whole number each.* data\.task=multilabel if several"),
+    ],
+)
+def test_labels_that_do_not_fit_the_task_are_refused(labels, task, message, write):
+    with pytest.raises(DataError, match=message):
+        Npz(path=write(x=X, y=labels), task=task).load(0)
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_splits_have_the_same_number_of_targets(task, write):
+    path = write(x=X, y=LABELS, x_test=-1 - X[:4], y_test=LABELS[:4, :2])
+    with pytest.raises(DataError, match=r"'y_test' has targets \(4, 2\), the training \(N, 3\)\."):
+        Npz(path=path, task=task).load(0)
+
+
+def test_classes_are_of_classification_only(write):
+    with pytest.raises(InputError, match=r"data\.classes=3 makes no sense with data\.task=multi"):
+        Npz(path=write(x=X, y=LABELS), task="multilabel", classes=3)
+
+
+def test_weights_follow_their_examples(write):
+    data = Npz(path=write(x=X, y=Y, w=np.arange(40)), weights="w", scale="none").load(0)
+    for split in (data.train, data.val, data.test):
+        assert split.weights.tolist() == (split.features[:, 0] / 2).tolist()
+    path = write(x=X, y=Y, w=np.arange(40), x_test=-1 - X[:4], y_test=Y[:4])
+    data = Npz(path=path, weights="w", scale="none").load(0)
+    assert data.test.weights is None
+    assert data.train.weights.tolist() == (data.train.features[:, 0] / 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(39), r"'w' has weights of shape \(39,\) for 40 examples"),
+        (np.ones((40, 1)), r"has weights of shape \(40, 1\)"),
+        (np.where(np.arange(40) == 7, -0.5, 1), r"has the weight -0\.5 in row 7 \(counted"),
+        (np.where(np.arange(40) == 7, np.nan, 1), r"has weights that are not finite .* row 7"),
+        (np.zeros(40), "has training examples of weight 0 only"),
+    ],
+)
+def test_bad_weights_are_refused(weights, message, write):
+    with pytest.raises(DataError, match=message):
+        Npz(path=write(x=X, y=Y, w=weights), weights="w").load(0)
+    with pytest.raises(InputError, match=r"Unknown data\.weights=v"):
+        Npz(path=write(x=X, y=Y, w=weights), weights="v").load(0)

@@ -49,6 +49,7 @@ def test_tags_of_all_probes_are_on_the_page_and_no_others_of_their_groups():
     subjects = [
         Subject(3, False, ("hidden1", "output"), ("hidden1", "output"), ("hidden1",)),
         Subject(None, True, ("output",), ("output",), ()),
+        Subject(None, False, ("output",), ("output",), (), multilabel=True),
     ]
     declared = {
         pattern(tag, layers)

@@ -165,6 +165,41 @@ def test_only_two_features_make_a_plane(shape):
     assert plane.collect(moment(shape)) is None
 
 
+@pytest.mark.parametrize("kind", ["a line", "a line with spread", "many features"])
+def test_scaled_targets_are_shown_in_the_unit_of_the_data(kind):
+    one = moment(**KINDS[kind])
+    raw = one.experiment.data
+    far = {
+        name: replace(own, targets=100 + 7 * own.targets)
+        for name, own in ((name, getattr(raw, name)) for name in ("train", "val", "test"))
+    }
+    data = replace(raw, **far).standardized
+    scaled = replace(one, experiment=replace(one.experiment, data=data))
+    found, wrong = fit.collect(scaled), most_wrong.collect(scaled)
+    np.testing.assert_allclose(found.y, far["train"].targets[:, 0], rtol=1e-5)
+    offset, divisor = data.target_scaling.offset[0], data.target_scaling.divisor[0]
+    before = fit.collect(one)
+    if kind == "many features":
+        np.testing.assert_allclose(found.x, before.x * divisor + offset)
+    else:
+        np.testing.assert_allclose(found.mean, before.mean * divisor + offset)
+    if before.spread is not None:
+        np.testing.assert_allclose(found.spread, before.spread * divisor)
+    worst = int(np.argmax(scaled.train.losses))
+    assert float(wrong.targets[0]) == pytest.approx(found.y[worst], rel=1e-2)
+
+
+def test_there_is_no_fit_of_several_labels():
+    one = moment(shape=(1,), classes=None, head="sigmoid", loss="bce")
+    labels = replace(one.experiment.data, multilabel=True)
+    ones = {
+        name: replace(getattr(labels, name), targets=(getattr(labels, name).targets > 0).double())
+        for name in ("train", "val", "test")
+    }
+    several = replace(one.experiment, data=replace(labels, **ones))
+    assert fit.collect(replace(one, experiment=several)) is None
+
+
 def test_the_fit_is_the_prediction_over_the_data():
     one = moment(**KINDS["a line with spread"])
     found = fit.collect(one)

@@ -228,3 +228,54 @@ def test_the_package_names_what_it_has():
     assert mlr.objectives.Objective.__name__ == "Objective"
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = mlr.objectives.Nothing
+
+
+SEVERAL = "this data's examples can have several labels at once. "
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "message"),
+    [
+        (
+            "softmax",
+            "ce",
+            "head=softmax gives probabilities that sum to 1, but "
+            f"{SEVERAL}Use head=sigmoid loss=bce.",
+        ),
+        (
+            "sparsemax",
+            "matching",
+            f"head=sparsemax gives probabilities that sum to 1, but {SEVERAL}Use head=sigmoid "
+            "loss=bce.",
+        ),
+        (
+            "sigmoid",
+            "ce",
+            f"loss=ce takes one class for each example, but {SEVERAL}Use loss=bce.",
+        ),
+        (
+            "sigmoid",
+            "focal",
+            f"loss=focal takes one class for each example, but {SEVERAL}Use loss=bce.",
+        ),
+        (
+            "gaussian",
+            "gaussian_nll",
+            "head=gaussian loss=gaussian_nll needs targets that are real numbers, but these are "
+            "labels of 0 and 1. Use head=sigmoid loss=bce.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("outputs", [None, 4])
+@pytest.mark.parametrize("strict", [True, False])
+def test_heads_and_losses_of_one_class_are_refused_for_several_labels(
+    head, loss, message, outputs, strict
+):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        check_pair(head, loss, outputs, strict, regression=False, multilabel=True)
+
+
+@pytest.mark.parametrize("head", ["sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog"])
+@pytest.mark.parametrize("loss", ["bce", "se", "mae", "matching", "hinge"])
+def test_heads_of_separate_outputs_take_several_labels(head, loss):
+    check_pair(head, loss, 4, regression=False, multilabel=True)

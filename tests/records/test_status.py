@@ -51,6 +51,10 @@ RIGHT_ANATOMY = {
         {"edges": [0.1, 0.5, 0.9], "grad_wrong": [0.1, 0.2, 0.3, 0.4]},
     ],
     "classes": [{"count": []}, CLASSES],
+    "targets": [
+        {"offset": [1.5, -2.0], "divisor": [0.1, 7], "rmse": [0.2, 3], "labels": ["a", "b"]},
+        {"count": [3, 4], "recall": [0.5, None], "precision": [None, 1]},
+    ],
     "boundary": [{"at": 0.5, "wrong": None}],
     "logits": [LOGITS],
     "gradient": [[], [0.5, None]],
@@ -69,6 +73,7 @@ WRONG_ANATOMY = {
         *([], {"count": 3}, CLASSES | {"count": [1, 2]}, CLASSES | {"count": [1, 2, None]}),
         *(CLASSES | {"recall": [0.5, 1]}, CLASSES | {"labels": [1, 2, 3]}, CLASSES | {"grad": 1}),
     ],
+    "targets": [[], {"offset": [1.0], "divisor": [1.0, 2.0]}, {"rmse": ["a"]}],
     "boundary": [[], {"at": "0.5"}],
     "logits": [
         *([], {}, LOGITS | {"edges": None}, LOGITS | {"edges": [0, 1, 2]}, LOGITS | {"grad": None}),

@@ -7,6 +7,7 @@ import torch
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
+    ExponentialLR,
     LinearLR,
     MultiStepLR,
     SequentialLR,
@@ -14,7 +15,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from mlr.core.checks import InputError
-from mlr.training import Constant, Cosine, Step
+from mlr.training import Constant, Cosine, Exponential, Step
 
 # ½(1 + cos(πs/8)), s = 0 … 7
 EIGHTHS = [
@@ -41,6 +42,9 @@ BY_HAND = [
     # 10 updates: borders at 2.5, 5 and 7.5
     (Step(factor=0.5), [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125, 0.125]),
     (Step(drops=2, warmup_steps=3), [1 / 3, 2 / 3, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]),
+    (Exponential(gamma=0.5), [1, 0.5, 0.25, 0.125]),
+    (Exponential(gamma=0.5, every=2, warmup_steps=1), [1, 1, 1, 0.5, 0.5, 0.25]),
+    (Exponential(gamma=0.5, warmup_steps=2), [1 / 2, 1, 1, 0.5]),
     # fewer updates than plateaus: ⌊4·0/2⌋ and ⌊4·1/2⌋ drops
     (Step(factor=0.5), [1, 0.25]),
 ]
@@ -83,6 +87,12 @@ TORCH = [
         Step(drops=6, factor=0.5),
         lambda o: MultiStepLR(o, milestones=[9, 18, 26, 35, 43, 52], gamma=0.5),
     ),
+    (Exponential(), lambda o: ExponentialLR(o, gamma=0.999)),
+    (Exponential(gamma=0.7, every=7), lambda o: StepLR(o, step_size=7, gamma=0.7)),
+    (
+        Exponential(gamma=0.9, warmup_steps=10),
+        after_rising(10, lambda o: ExponentialLR(o, gamma=0.9)),
+    ),
     (
         Constant(warmup_steps=20),
         after_rising(20, lambda o: ConstantLR(o, factor=1.0, total_iters=0)),
@@ -114,6 +124,10 @@ def test_every_factor_is_that_of_torch(schedule, make):
         (lambda: Step(factor=0.0), "schedule.factor=0.0 must be"),
         (lambda: Step(factor=1.5), "schedule.factor=1.5 must lie in"),
         (lambda: Step(warmup_steps=-1), "schedule.warmup_steps=-1 must be"),
+        (lambda: Exponential(gamma=0.0), "schedule.gamma=0.0 must be"),
+        (lambda: Exponential(gamma=1.5), "schedule.gamma=1.5 must lie in"),
+        (lambda: Exponential(every=0), "schedule.every=0 must be"),
+        (lambda: Exponential(warmup_steps=-1), "schedule.warmup_steps=-1 must be"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

@@ -13,7 +13,13 @@ from typing import Any
 
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.in_code import in_code, rate_in_code
-from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
+from mlr.analysis.explain.rules_data import (
+    BALANCED,
+    label_noise,
+    overfitting,
+    rare_class,
+    unscaled,
+)
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
     clipped_dead,
@@ -44,7 +50,7 @@ RULES = {
     for rule in (
         *(not_finite, unscaled, clipped_dead, no_likelihood, lr_too_high, dead_class, saturated),
         *(starved, confident_right, initial_loss, lr_too_low, underfitting),
-        *(label_noise, overfitting),
+        *(rare_class, label_noise, overfitting),
     )
 }
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
@@ -105,8 +111,8 @@ SECTIONS = {
 }
 """Headings of that page by the module of a rule."""
 EVERY_RULE = list(dict.fromkeys((*RULES, *PROGRAM_RULES)))
-OF_DATA = ("label_noise", "overfitting")
-"""Rules that may both be reported."""
+OF_DATA = ("rare_class", "label_noise", "overfitting")
+"""Rules that may all be reported."""
 Named = tuple[str, Finding]
 CURED = 0.9
 """Largest share of errors, or of the loss if it is the same, that a helpful remedy leaves."""
@@ -205,6 +211,8 @@ def refuted_by(runs: Sequence[Recorded], own: Sequence[Recorded]) -> Refutes:
 
     @cache
     def refutes(remedy: str) -> bool:
+        if remedy == BALANCED:  # it finds a rare class at the price of accuracy
+            return False
         others = tried(runs, own, remedy) if remedy else []
         return bool(others) and not helped(own, others)
 

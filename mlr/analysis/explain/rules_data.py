@@ -1,4 +1,4 @@
-"""Rules about the data: scale, labels and number of examples."""
+"""Rules about the data: scale, rare classes, labels and number of examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import hypot, isfinite
 import numpy as np
 
 from mlr.analysis.explain import curve_shape
-from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
+from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, Row
 from mlr.analysis.explain.rules_network import initial_loss, starved
 from mlr.analysis.explain.rules_output import clipped_dead, dead_class, saturated
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
@@ -38,6 +38,13 @@ GAP = 0.15
 """Lead of training over held-out accuracy: sound runs on 1,000 images reach 0.13."""
 RISE = 2.0
 """Held-out loss as a multiple of the training loss, and of its own lowest value."""
+RARE = 5.0
+"""Size of the most frequent class as a multiple of a rare one's."""
+MISSED, BEHIND = 0.6, 0.25
+"""Recall below which a class is mostly missed, and by how much it must be below the accuracy."""
+FEWEST_RARE = 10
+"""Training examples of a class from which its recall says something."""
+BALANCED = "loss.weight=balanced"
 SMALLER_GAP, BY_HEART = 0.08, 10.0
 """A smaller gap suffices if the validation loss has risen by `RISE`, or is so many times the
 training loss."""
@@ -64,6 +71,35 @@ def unscaled(facts: Facts) -> Finding | None:
         "data.scale=standardize" if facts.takes("data", "scale") else "",
         {"size": size},
     )
+
+
+def rare_class(facts: Facts) -> Finding | None:
+    """Find a rare class that is mostly missed, which the accuracy does not show."""
+    counts, recall = facts.row("classes", "count"), facts.row("classes", "recall")
+    wrong = facts.anatomy("wrong")
+    if len(counts) < 2 or len(recall) != len(counts):
+        return None
+    rare = (counts >= FEWEST_RARE) & (RARE * counts <= counts.max())
+    missed = np.flatnonzero(rare & (recall < MISSED) & (recall <= 1 - wrong - BEHIND))
+    if not len(missed):
+        return None
+    worst = int(missed[np.argmin(recall[missed])])
+    share, found = float(counts[worst] / counts.sum()), float(recall[worst])
+    return Finding(
+        f"Class {facts.class_name(worst)} has only {{share:%}} of the training examples, of which "
+        "{found:%} are found: the accuracy of {right:%} does not show it.",
+        f"training examples by class {_few(counts)}; recall {_few(recall)}; accuracy/train "
+        f"{1 - wrong:.3g}",
+        BALANCED if facts.takes("loss", "weight") else "",
+        {"share": share, "found": found, "right": 1 - wrong},
+        certain=False,
+    )
+
+
+def _few(values: Row) -> str:
+    """List the first numbers of a row."""
+    shown = ", ".join(f"{value:.3g}" for value in values[:12])
+    return f"{shown}, …" if len(values) > 12 else shown
 
 
 def label_noise(facts: Facts) -> Finding | None:

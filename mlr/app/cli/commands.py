@@ -55,8 +55,8 @@ def compare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         metavar="TAG",
-        help="final number to rank by (default: accuracy/test; for a regression loss/test, or "
-        "rmse/test if losses differ)",
+        help="final number to rank by (default: accuracy/test; for several labels f1_micro/test; "
+        "for a regression loss/test, or rmse/test if losses differ)",
     )
     parser.add_argument(
         "--sort",

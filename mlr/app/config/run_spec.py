@@ -13,16 +13,18 @@ from mlr.app.config.class_weights import check_weight, class_weights, without_we
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
+from mlr.data import options
 from mlr.data.base import SPLITS, Dataset, Source, check_source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.models import Model
-from mlr.objectives.compatibility import check_pair
+from mlr.objectives.compatibility import check_pair, takes_any_target
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.experiment import check_run_options
 from mlr.training.instantiate import make_part, own_part
+from mlr.training.patience import patience_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,12 +38,19 @@ LARGEST_RATE = 1e20
 MOST_UPDATES = 10**8
 """Hours of training; each has its learning rate in a list that is made at the start."""
 LOSSES = tuple(f"loss/{split}" for split in SPLITS)
+OF_LABELS = tuple(
+    f"{name}/{split}"
+    for name in ("f1_micro", "f1_macro", "label_accuracy", "exact_match")
+    for split in SPLITS
+    if split != "train" or not name.startswith("f1")
+)
+"""Final numbers that only data of several labels have."""
 OF_CLASSES = (
     *(f"accuracy/{split}" for split in SPLITS),
     *("logit_grad/wrong", "logit_grad/right"),
 )
 """Final numbers that only a classification has."""
-ADDED = ("evaluate",)
+ADDED = ("evaluate", "stopping")
 """Root groups that runs of older versions do not have."""
 PARTS: Mapping[str, type] = {
     "head": Head,
@@ -118,14 +127,16 @@ class RunSpec:
         config = self.config
         device = choose_device(config["device"], config["dtype"])
         data = self.load() if data is None else data
-        regression = data.classes is None
-        _check_metric(config["objective_metric"], regression)
+        regression = data.classes is None and not data.multilabel
+        _check_metric(config["objective_metric"], regression, data.multilabel)
+        if regression and self._standardizes_targets:
+            data = data.standardized
         if data.classes is None:
             outputs = self.head.range.per_target * data.train.targets.shape[1]
         else:
             outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
-        check_pair(self.head, self.loss, outputs, strict, regression)
+        check_pair(self.head, self.loss, outputs, strict, regression, data.multilabel)
         experiment = Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
             module=self._module(data.feature_shape, outputs),
@@ -138,6 +149,7 @@ class RunSpec:
             drop_last=self.source.drop_last,
             test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
             class_weights=class_weights(self.class_weight, data),
+            stopping=patience_of(config.get("stopping", {})),
             **{key: config[key] for key in OF_EXPERIMENT},
         )
         if experiment.total_steps > MOST_UPDATES:
@@ -148,6 +160,13 @@ class RunSpec:
         check_one_program([experiment])
         try_parts(experiment)
         return experiment
+
+    @property
+    def _standardizes_targets(self) -> bool:
+        scale = self.source.target_scale
+        if scale != options.AUTO:
+            return scale == options.STANDARDIZE
+        return takes_any_target(self.head, self.loss)
 
     def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:
         seed, dtype = self.config["seed"], self.config["dtype"]
@@ -181,16 +200,19 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
-    _check_metric(config["objective_metric"], source.regression)
     check_weight(class_weight, source.regression, classes)
     # a user's own source may show only by what it loads if it is a regression
-    known_kind = spec.own_source or source.regression or classes is not None
+    known_kind = spec.own_source or source.regression or source.multilabel or classes is not None
+    _check_metric(
+        config["objective_metric"], source.regression, source.multilabel if known_kind else None
+    )
     check_pair(
         spec.head,
         spec.loss,
         None if classes is None else spec.head.outputs(classes),
         config["objective"]["strict"],
         regression=source.regression if known_kind else None,
+        multilabel=source.multilabel,
     )
     return spec
 
@@ -254,6 +276,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
     if processes is not None:
         whole("sweep.processes", processes)
     flag("objective.strict", config["objective"].get("strict"))
+    patience_of(config.get("stopping", {}))
     if "evaluate" in config:
         flag("evaluate.test_every_epoch", config["evaluate"].get("test_every_epoch"))
 
@@ -263,7 +286,7 @@ def _check_shape(config: Mapping[str, Any]) -> None:
     for key in ROOT:
         if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in ("objective", "evaluate", "checkpoint", "sweep"):
+    for key in ("objective", "evaluate", "stopping", "checkpoint", "sweep"):
         if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={typed(config[key])} must be a group of options.")
     names = config["allow_targets"]
@@ -271,13 +294,23 @@ def _check_shape(config: Mapping[str, Any]) -> None:
         raise InputError(f"allow_targets={typed(names)} must be a list of names.")
 
 
-def _check_metric(name: str, regression: bool) -> None:
-    if regression and name in OF_CLASSES:
+def _check_metric(name: str, regression: bool, multilabel: bool | None) -> None:
+    if regression and name in (*OF_CLASSES, *OF_LABELS):
         raise InputError(
             f"objective_metric={name} needs classes, but the data are a regression; "
             f"use one of {', '.join(LOSSES)}."
         )
-    known("objective_metric", name, (*LOSSES, *OF_CLASSES))
+    if multilabel and name.startswith("accuracy/"):
+        raise InputError(
+            f"objective_metric={name} needs one class for each example, but the data have several "
+            f"labels; use {name.replace('accuracy/', 'label_accuracy/')}."
+        )
+    if multilabel is False and name in OF_LABELS:
+        raise InputError(
+            f"objective_metric={name} needs data with several labels (data.task=multilabel); "
+            f"use one of {', '.join((*LOSSES, *OF_CLASSES))}."
+        )
+    known("objective_metric", name, (*LOSSES, *OF_CLASSES, *OF_LABELS))
 
 
 @contextmanager

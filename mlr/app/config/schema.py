@@ -51,6 +51,16 @@ class EvaluateConfig:
 
 
 @dataclass
+class StoppingConfig:
+    """Patience in updates, and how much lower a validation loss must be to count."""
+
+    by: str = MISSING
+    updates: int | None = MISSING
+    factor: float = MISSING
+    threshold: float = MISSING
+
+
+@dataclass
 class Config:
     """Configuration of one run, as the command line and YAML give it."""
 
@@ -69,6 +79,7 @@ class Config:
     batch_size: int = MISSING
     max_grad_norm: float | None = MISSING
     patience: int | None = MISSING
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
     dtype: str = MISSING
     device: str = MISSING
     allow_targets: list[str] = MISSING

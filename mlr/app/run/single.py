@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from mlr.app.run.lifecycle import PreparedRun
 
 
+SHARES = (
+    *(("accuracy", "accuracy"), ("f1_micro", "F1 (micro)"), ("f1_macro", "F1 (macro)")),
+    *(("label_accuracy", "label accuracy"), ("exact_match", "exact match")),
+)
+"""Final numbers in percent, and their names in the table; a run has those of its task."""
+
+
 class SingleRun:
     """The task of a command that trains one configuration.
 
@@ -185,8 +192,13 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
         if f"{name}/test" in metrics:
             table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in splits))
-    if "accuracy/test" in metrics:
-        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in splits))
+    if "rmse/test" in metrics:
+        errors = [metrics.get(f"rmse/{split}") for split in splits]
+        table.add_row("RMSE", *("" if one is None else f"{one:.4g}" for one in errors))
+    for name, label in SHARES:
+        shares = [metrics.get(f"{name}/{split}") for split in splits]
+        if any(share is not None for share in shares):
+            table.add_row(label, *("" if one is None else f"{one:.2%}" for one in shares))
     out.print(table)
     if "logit_grad/wrong" in metrics:
         sizes = (metrics[f"logit_grad/{side}"] for side in ("wrong", "right"))

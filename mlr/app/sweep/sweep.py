@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from omegaconf import DictConfig
 from rich.text import Text
 
+from mlr.analysis.quantities import label
 from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
@@ -351,7 +352,8 @@ def _print_job(outcome: Outcome) -> None:
     metrics, said = outcome.metrics, f"{outcome.status}: {outcome.reason}"
     if outcome.status == "done":
         said = f"test loss {metrics['loss/test']:.4g}"
-        if "accuracy/test" in metrics:
-            said = f"test accuracy {metrics['accuracy/test']:.2%}, {said.removeprefix('test ')}"
+        for tag in ("accuracy/test", "f1_micro/test"):
+            if tag in metrics:
+                said = f"{label(tag)} {metrics[tag]:.2%}, {said.removeprefix('test ')}"
     line = f"#{outcome.number} {' '.join(outcome.overrides) or 'default'}: {said}"
     console.console().print(Text(line), soft_wrap=True)

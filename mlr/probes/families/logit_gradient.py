@@ -16,7 +16,7 @@ class LogitGradient(Probe):
 
     def __init__(self, subject: Subject, threshold: float) -> None:
         names = ("mean", *QUANTILES, "max")
-        if subject.classes is not None:
+        if subject.judged:
             names += ("wrong", "right")
         self.tags = tuple(f"logit_grad/{name}" for name in names)
 

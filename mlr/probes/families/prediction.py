@@ -12,7 +12,8 @@ class Prediction(Probe):
 
     `prediction/target_1`: over the outputs whose target is 1, which is one output per example,
     that of its class; for a single output, over the examples of class 1. `prediction/target_0`:
-    over all other outputs. For regression `prediction/mean`, over all examples and outputs,
+    over all other outputs. With several labels an example has any number of either, and the means
+    are over outputs. For regression `prediction/mean`, over all examples and outputs,
     without predicted standard deviations.
 
     Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
@@ -22,19 +23,30 @@ class Prediction(Probe):
 
     def __init__(self, subject: Subject, threshold: float) -> None:
         self.tags = ("prediction/mean",)
-        if subject.classes is not None:
+        if subject.judged:
             self.tags = ("prediction/target_1", "prediction/target_0")
 
     def measure(self, values: StepValues) -> Tensor:
         """Compute means over B (P, R, tags); NaN for a target that the batch does not have."""
         outputs = values.predictions
         assert outputs is not None
+        if values.label_targets is not None:
+            of_labels = (values.label_targets, 1 - values.label_targets)
+            return torch.stack([mean_over_labels(outputs, there) for there in of_labels], dim=-1)
         if values.labels is None:
             if values.spreads is not None:
                 outputs = outputs[..., : values.spreads.shape[-1]]
             return outputs.mean((-2, -1)).unsqueeze(-1)
         sides = by_target(outputs, values.labels)
         return torch.stack([mean_over(mean, there) for mean, there in sides], dim=-1)
+
+
+def mean_over_labels(outputs: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over examples and outputs (…, B, K) of those whose weight `chosen` is 1; NaN for none.
+
+    Examples that are not chosen must be finite, for 0·∞ is NaN.
+    """
+    return (outputs * chosen).sum((-2, -1)) / chosen.sum((-2, -1))
 
 
 def by_target(outputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -17,7 +17,7 @@ class Saturation(Probe):
 
     def __init__(self, subject: Subject, threshold: float) -> None:
         self.tags = ("saturation/fraction", "zero_grad/fraction")
-        if subject.classes is not None:
+        if subject.judged:
             self.tags += ("stuck/fraction", "stuck/zero")
         self.threshold = threshold
 

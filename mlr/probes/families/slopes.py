@@ -11,8 +11,8 @@ class Slopes(Probe):
     """Mean |dy/dz| and |dL/dy|, whose product is |dL/dz| if each output has its own loss term.
 
     `slope/head_wrong`, `slope/loss_wrong` and the same for correct predictions: means over the
-    examples, at the output of an example's class. For regression `slope/head` and
-    `slope/loss`, over all examples and outputs.
+    examples, at the output of an example's class. For regression and several labels `slope/head`
+    and `slope/loss`, over all examples and outputs.
 
     A loss that is no function of predictions (matching) has no slope in y.
 
@@ -32,9 +32,8 @@ class Slopes(Probe):
         """Compute means over B (P, R, tags)."""
         assert values.prediction_grads is not None
         parts = [values.slopes.abs(), values.prediction_grads.abs()]
-        if values.right is None:
+        if values.labels is None or values.right is None:
             return torch.stack([part.mean((-2, -1)) for part in parts], dim=-1)
-        assert values.labels is not None
         own = [own_output(part, values.labels) for part in parts]
         return torch.stack(
             [mean_over(part, side) for side in (values.wrong, values.right) for part in own],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
+from mlr.analysis.explain.rules_data import label_noise, overfitting, rare_class, unscaled
 from tests.analysis.explain.sides import check, facts, on_either_side
 
 LARGE = {
@@ -218,3 +218,38 @@ def test_what_is_said_of_a_model_that_overfits(curve, lowest):
         f"0.625 (lowest {lowest})"
     )
     assert found.remedy == "patience=5 optimizer.weight_decay=0.001"
+
+
+MISSED = {
+    **{"pair": "softmax+ce", "examples": 1000, "wrong": 0.1, "config.loss": {"weight": None}},
+    **{"classes.count": [500, 100, 400], "classes.recall": [0.99, 0.5, 0.98]},
+}
+
+
+@on_either_side(
+    ("RARE", MISSED, "classes.count", [500, 100, 400], [499, 100, 400]),
+    ("FEWEST_RARE", MISSED, "classes.count", [500, 10, 400], [500, 9, 400]),
+    ("MISSED", MISSED, "classes.recall", [0.99, 0.599, 0.98], [0.99, 0.6, 0.98]),
+    ("BEHIND", MISSED, "wrong", 0.25, 0.2501),
+    ("recall", MISSED, "classes.recall", [0.99, 0.5, 0.98], [0.99, None, 0.98]),
+    ("balanced", MISSED, "classes.count", [500, 100, 400], [300, 300, 400]),
+)
+def test_a_rare_class_that_is_missed(side):
+    check(rare_class, side)
+
+
+def test_what_is_said_of_a_rare_class():
+    found = rare_class(facts(MISSED))
+    assert found.sentence == (
+        "Class 1 has only 10 % of the training examples, of which 50 % are found: the accuracy of "
+        "90 % does not show it."
+    )
+    assert found.evidence == (
+        "training examples by class 500, 100, 400; recall 0.99, 0.5, 0.98; accuracy/train 0.9"
+    )
+    assert found.remedy == "loss.weight=balanced"
+    assert not found.certain
+    named = rare_class(facts(MISSED | {"classes.labels": ["a", "b", "c"]}))
+    assert named.sentence.startswith("Class 'b' has only 10 %")
+    # a loss without that option
+    assert rare_class(facts(MISSED | {"config.loss": {"gamma": 2.0}})).remedy == ""

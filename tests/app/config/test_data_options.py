@@ -126,7 +126,7 @@ def test_a_sweep_tells_once_what_its_data_leave_out(train, flowers, monkeypatch)
 def test_a_run_of_an_older_version_can_still_be_judged(train):
     (run,) = train(*FAST, "epochs=1").runs
     config = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "config.yaml"))
-    del config["evaluate"]
+    del config["evaluate"], config["stopping"]
     for option in ("order", "drop_last"):
         del config["data"][option]
     experiment = make_run_spec(config).build()

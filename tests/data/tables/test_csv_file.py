@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mlr.core.checks import DataError, InputError, listed
-from mlr.data import Csv, csv_file
+from mlr.data import Csv
 from mlr.data.faults import DataWarning
+from mlr.data.tables import table
 
 ROWS = [f"{i},{i / 10},{'red' if i % 3 else 'blue'},note {i}" for i in range(30)]
 HEADER = "length,width,label,remark"
@@ -98,9 +99,9 @@ def changed(line, row):
         (
             changed(5, ",1,red,n"),
             {},
-            r"line 5, column length: a missing value is not .* data\.features=\[…\]\.$",
+            r"line 5, column length: a missing value; data\.missing=mean or median .* the lines\.$",
         ),
-        (changed(5, "1,NaN,red,n"), {}, "line 5, column width: 'NaN' is not a number"),
+        (changed(5, "1,NaN,red,n"), {}, "line 5, column width: a missing value; data"),
         (changed(9, "1,1,,n"), {}, "line 9 has an empty label in column label"),
         (changed(5, "3,0.3,red"), {}, "line 5 has 3 values and the first line 4; is"),
         (changed(5, "3,0.3,red,n,"), {}, "line 5 has 5 values and the first line 4; is"),
@@ -143,7 +144,10 @@ def test_files_that_are_no_text(write, tmp_path):
     ("options", "message"),
     [
         ({"path": None}, r"data\.path is not set: name the CSV file with data\.path=PATH"),
-        ({"task": "clustering"}, r"Unknown data\.task=clustering. Choose from classification, reg"),
+        (
+            {"task": "clustering"},
+            r"Unknown data\.task=clustering. Choose from classification, multilabel, reg",
+        ),
         ({"decimal": "dot"}, r"Unknown data\.decimal=dot. Choose from comma, point"),
         ({"header": "no"}, r"data\.header=no must be true or false"),
         ({"features": "width"}, r"data\.features=width must be a list of column names"),
@@ -198,8 +202,8 @@ def test_only_a_column_of_such_a_name_that_counts_the_rows_is_no_feature(
 
 
 def test_large_files_are_refused(write, monkeypatch):
-    assert csv_file.MOST_BYTES == 268_435_456
-    monkeypatch.setattr(csv_file, "MOST_BYTES", 200)
+    assert table.MOST_BYTES == 268_435_456
+    monkeypatch.setattr(table, "MOST_BYTES", 200)
     with pytest.raises(DataError, match=r"has \d+ bytes; 200 are the most that is read"):
         Csv(path=write(HEADER, *ROWS)).load(0)
 
@@ -293,7 +297,7 @@ def test_columns_that_are_no_features_are_named_once_it_works(write):
     (told,) = caught
     assert str(told.message).endswith(
         "own.csv: not used as features: '' (it counts the rows), 'colour' (text); "
-        "data.features=[…] chooses among columns of numbers."
+        "data.features=[…] chooses numbers, data.categorical=[…] categories."
     )
     assert data.feature_shape == (5,)
     # who names the features is told nothing
@@ -429,7 +433,7 @@ def test_lists_are_cut_between_items(items, most, text):
     ],
 )
 def test_texts_that_are_numbers(text, value):
-    assert csv_file.number(text) == value
+    assert table.number(text) == value
 
 
 @pytest.mark.parametrize(
@@ -440,4 +444,4 @@ def test_texts_that_are_numbers(text, value):
     ],
 )
 def test_decimal_commas_of_numbers_become_points(text, point):
-    assert csv_file.with_point(text) == point
+    assert table.with_point(text) == point
