@@ -27,6 +27,10 @@ from collections.abc import Mapping
 from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
+from mlr.losses.errors.expectile import Expectile
+from mlr.losses.errors.huber import Huber
+from mlr.losses.errors.log_cosh import LogCosh
+from mlr.losses.errors.pinball import Pinball
 from mlr.losses.focal import Focal
 from mlr.losses.gaussian_nll import GaussianNll
 from mlr.losses.gce import GeneralisedCrossEntropy
@@ -47,6 +51,10 @@ LOSSES: tuple[type[Loss], ...] = (
     Focal,
     GeneralisedCrossEntropy,
     SmoothedCrossEntropy,
+    Huber,
+    LogCosh,
+    Pinball,
+    Expectile,
 )
 """The classic ones first."""
 OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "mse": "se"}
@@ -64,12 +72,16 @@ __all__ = [
     "AbsoluteError",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "Expectile",
     "Focal",
     "GaussianNll",
     "GeneralisedCrossEntropy",
     "Hinge",
+    "Huber",
+    "LogCosh",
     "Loss",
     "Matching",
+    "Pinball",
     "SmoothedCrossEntropy",
     "SquaredError",
 ]

@@ -62,7 +62,14 @@ def test_gradcheck_and_vmap(loss):
     assert torch.equal(torch.func.vmap(loss)(y, t), looped)
 
 
-CONSTANTS = {"se": 1.5 * math.log(2 * math.pi), "mae": 3 * math.log(2)}
+CONSTANTS = {
+    "se": 1.5 * math.log(2 * math.pi),
+    "mae": 3 * math.log(2),
+    "huber": 3 * math.log(math.sqrt(2 * math.pi) * math.erf(0.5**0.5) + 2 * math.exp(-0.5)),
+    "log_cosh": 3 * math.log(math.pi),
+    "pinball": 3 * math.log(4),
+    "expectile": 1.5 * math.log(2 * math.pi),
+}
 """of three outputs, where it is not 0"""
 
 
@@ -139,6 +146,10 @@ WRITTEN = {
     "focal": lambda y, t: -t * (1 - y) ** 2 * math.log(y),
     "gce": lambda y, t: t * (1 - y**0.7) / 0.7,
     "smoothed_ce": lambda y, t: -(0.9 * t + 0.1 / 3) * math.log(y),
+    "huber": lambda y, t: 0.5 * (y - t) ** 2 if abs(y - t) <= 1 else abs(y - t) - 0.5,
+    "log_cosh": lambda y, t: math.log(math.cosh(y - t)),
+    "pinball": lambda y, t: 0.5 * max(y - t, t - y),
+    "expectile": lambda y, t: 0.5 * (y - t) ** 2,
 }
 """The formulas of the docstrings, one of three outputs."""
 

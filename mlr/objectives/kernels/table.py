@@ -32,6 +32,7 @@ from mlr.losses import (
 from mlr.objectives.kernels import matching
 from mlr.objectives.kernels.class_losses import CLASS_LOSSES, hinge
 from mlr.objectives.kernels.class_terms import TERMS, linear_terms
+from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, linear_kernel
 from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, of_deviation_one
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
@@ -53,6 +54,15 @@ def _class_losses() -> dict[Pair, Entry]:
     for loss_type, make_softmax in SOFTMAX.items():
         entries[Softmax, loss_type] = _of_loss(make_softmax)
     return entries
+
+
+def _linear_errors() -> dict[Pair, Entry]:
+    """The linear head with every loss of the error."""
+
+    def of(make: Callable[[Any], ErrorCost]) -> Entry:
+        return lambda head, loss: linear_kernel(make(loss))
+
+    return {(Linear, loss): of(make) for loss, make in ERROR_COSTS.items()}
 
 
 def _of_loss(
@@ -78,6 +88,7 @@ def _made(entry: Entry, head: Head, loss: Loss) -> Kernel:
 
 KERNELS: dict[Pair, Entry] = {
     **_class_losses(),
+    **_linear_errors(),
     (Linear, SquaredError): LINEAR_SE,
     (Linear, Hinge): hinge(linear_terms),
     (ClippedLinear, SquaredError): CLIPPED_SE,
