@@ -23,7 +23,7 @@ from mlr.data.idx import Idx
 from mlr.data.mnist import FashionMnist, Mnist
 from mlr.data.npz_file import Npz
 from mlr.data.synthetic_mnist import SyntheticMnist
-from mlr.data.toy import Blobs, Line, Moons, Neuron, Outliers, Xor
+from mlr.data.toy import Blobs, Counts, Line, Moons, Neuron, Outliers, Xor
 
 SOURCES: tuple[type[Source], ...] = (
     Blobs,
@@ -32,6 +32,7 @@ SOURCES: tuple[type[Source], ...] = (
     Outliers,
     Neuron,
     Line,
+    Counts,
     Digits,
     Mnist,
     FashionMnist,
@@ -44,6 +45,7 @@ SOURCES: tuple[type[Source], ...] = (
 __all__ = [
     "SOURCES",
     "Blobs",
+    "Counts",
     "Csv",
     "Dataset",
     "Digits",

@@ -58,6 +58,15 @@ def optional_whole(name: str, value: int | None, at_least: int = 0) -> int | Non
     return None if value is None else whole(name, value, at_least)
 
 
+def optional_positive(name: str, value: float | None) -> float | None:
+    """Return a finite number above 0, or None as it is.
+
+    Raises:
+        InputError: `value` is anything else.
+    """
+    return None if value is None else positive(name, value)
+
+
 def text(name: str, value: str) -> str:
     """Return `value` if it is a text that is not empty.
 
@@ -113,6 +122,7 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
     "distance": positive,
     "slope": finite,
     "intercept": finite,
+    "size": optional_positive,
 }
 """Check of each option by its name, which means the same in all sources."""
 

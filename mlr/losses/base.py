@@ -25,6 +25,8 @@ class Loss(ABC):
     """The region of targets that it takes."""
     matches_head: ClassVar[bool] = False
     """True for the one loss that is defined by the head's potential instead of predictions."""
+    of_head: ClassVar[bool] = False
+    """True for a loss of predictions whose formula the head has: `head.cost`."""
 
     @abstractmethod
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:

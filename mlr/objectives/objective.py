@@ -14,7 +14,7 @@ from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.objectives import validation
 from mlr.objectives.autograd import attached
-from mlr.objectives.compatibility import check_pair, find_head, find_loss
+from mlr.objectives.compatibility import check_pair, find_head, find_loss, target_region
 from mlr.objectives.kernels.kernel import MODERATE
 from mlr.objectives.kernels.table import kernel_of
 
@@ -25,7 +25,7 @@ HALVES = {torch.float16, torch.bfloat16}
 class Objective(torch.nn.Module):
     """Losses and closed-form dL/dz of logits (…, K) against targets (…, K).
 
-    Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes:
+    Logits are (…, PK) for a head that predicts P numbers for each target. Any leading axes:
     (B, K), or (R, B, K) for R runs. Targets are one-hot or soft probabilities (real numbers for
     squared error).
 
@@ -79,7 +79,7 @@ class Objective(torch.nn.Module):
         self._per_target = self.head.range.per_target
         self._refused = [self._refuses(n * self._per_target) for n in (1, 2)]
         self.kernel, self.exact = kernel_of(self.head, self.loss)
-        region = validation.target_region(self.head, self.loss)
+        region = target_region(self.head, self.loss)
         self._any_target = region == REALS
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
@@ -169,7 +169,7 @@ class Objective(torch.nn.Module):
             self._squashes = False
         if self._any_target or not targets.numel():
             return False
-        if _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
+        if not self.loss.of_head and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
             return True
         validation.check_targets(self.head, self.loss, targets)
         return False

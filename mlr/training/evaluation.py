@@ -95,16 +95,17 @@ class Evaluation:
     def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
-        For heads that predict a standard deviation also `predicted_std`, over all targets. With
+        For heads that predict a density also `predicted_std`, its deviation, over all targets. With
         `errors`, for regression `rmse`: √ of the mean of (ŷ − t)² over examples and targets, ŷ
-        being the prediction, of a Gaussian its mean, so that runs of different losses compare.
+        being the prediction, of a density its mean, so that runs of different losses compare.
         """
         squares = errors and not self.program.classification
         parts = []
         for batch in self.batches():
             parts.append(sums_of(self.program, batch))
             if squares:
-                residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
+                points = self.program.objectives.points(batch.predictions, batch.targets)
+                residuals = points - batch.targets
                 parts[-1]["rmse"] = residuals.square().mean(-1).sum(1)
         means = {name: self.program.of_runs(own / self.count) for name, own in added(parts).items()}
         if squares:
@@ -116,8 +117,8 @@ def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum over the examples (L,): loss, and what the kind of the data has besides."""
     sums = {"loss": batch.losses.sum(1)}
     if program.spread:
-        spreads = batch.predictions[..., batch.targets.shape[-1] :]
-        sums["predicted_std"] = spreads.mean(-1).sum(1)
+        stds = program.objectives.stds(batch.predictions, batch.targets)
+        sums["predicted_std"] = stds.mean(-1).sum(1)
     if program.classification:
         sums["accuracy"] = batch.right.sum(1)
     return sums

@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError, known, positive, whole
+from mlr.core.domains import REALS, Family
 from mlr.data.base import Dataset
+from mlr.objectives.compatibility import target_region
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
 from mlr.training.schedules import Constant, LearningRate
@@ -58,8 +60,8 @@ class Experiment:
         patience: stop after so many epochs without a lower validation loss, None: never.
 
     Raises:
-        InputError: a value out of range, a batch larger than the training split, or patience
-            without validation examples.
+        InputError: a value out of range, a batch larger than the training split, patience
+            without validation examples, or targets that the head's density cannot have.
     """
 
     objective: Objective
@@ -87,6 +89,7 @@ class Experiment:
                 f"patience={self.patience} needs validation examples, and data="
                 f"{self.data.name} has none here; leave patience out, or give it some."
             )
+        self._check_targets()
         examples = len(self.data.train)
         if self.batch_size > examples:
             raise InputError(
@@ -94,6 +97,19 @@ class Experiment:
                 f"example{'s' * (examples != 1)} of data={self.data.name}; "
                 f"use batch_size={examples}{' or less' * (examples > 1)}."
             )
+
+    def _check_targets(self) -> None:
+        """Refuse data that the density of the head holds for impossible, as counts below 0."""
+        from mlr.objectives.validation import check_targets
+
+        head, loss = self.objective.head, self.objective.loss
+        if not loss.of_head or target_region(head, loss) == REALS:
+            return
+        for split in (self.data.train, self.data.val, self.data.test):
+            try:
+                check_targets(head, loss, split.targets)
+            except InputError as error:
+                raise InputError(f"data={self.data.name}: {error}") from None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -108,8 +124,9 @@ class Experiment:
 
     @property
     def spread(self) -> bool:
-        """Tell if a standard deviation is predicted for each target."""
-        return self.objective.head.range.per_target > 1
+        """Tell if a density, and so a standard deviation, is predicted for each target."""
+        region = self.objective.head.range
+        return isinstance(region, Family) and region.density
 
     @cached_property
     def function(self) -> Hashable:
@@ -151,6 +168,7 @@ class Experiment:
             ),
             "optimizer": (type(optimizer), optimizer.operations),
             "max_grad_norm": self.max_grad_norm is None,
+            "density": self.spread,
             **{name: getattr(self, name) for name in SHARED},
         }
 

@@ -97,7 +97,7 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum outputs by target, and count examples with such outputs (L,), as the probe does."""
     outputs = batch.predictions
     if not program.classification:
-        means = outputs[..., : batch.targets.shape[-1]].mean(-1)
+        means = program.objectives.points(outputs, batch.targets).mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
     for target, (means, there) in zip((1, 0), by_target(outputs, batch.labels), strict=True):

@@ -163,7 +163,7 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     predictions = spreads = None
     if program.spread or "predictions" in fields:
         predictions = objectives.predictions(logits, axis=1)
-        spreads = predictions[..., targets.shape[-1] :] if program.spread else None
+        spreads = objectives.stds(predictions, targets, axis=1) if program.spread else None
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
@@ -173,6 +173,9 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         spreads=spreads,
         labels=labels if "labels" in fields else None,
         predictions=predictions,
+        points=objectives.points(predictions, targets, axis=1)
+        if predictions is not None and not program.classification
+        else None,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields
         else None,

@@ -12,8 +12,8 @@ class Prediction(Probe):
 
     `prediction/target_1`: over the outputs whose target is 1, which is one output per example,
     that of its class; for a single output, over the examples of class 1. `prediction/target_0`:
-    over all other outputs. For regression `prediction/mean`, over all examples and outputs,
-    without predicted standard deviations.
+    over all other outputs. For regression `prediction/mean`, over all examples and targets: of
+    a head that predicts a density, of its means; of quantiles, of the middle one.
 
     Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
     """
@@ -30,8 +30,8 @@ class Prediction(Probe):
         outputs = values.predictions
         assert outputs is not None
         if values.labels is None:
-            if values.spreads is not None:
-                outputs = outputs[..., : values.spreads.shape[-1]]
+            if values.points is not None:
+                outputs = values.points
             return outputs.mean((-2, -1)).unsqueeze(-1)
         sides = by_target(outputs, values.labels)
         return torch.stack([mean_over(mean, there) for mean, there in sides], dim=-1)
