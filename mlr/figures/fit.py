@@ -11,7 +11,10 @@ import numpy as np
 from mlr.figures import canvas
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mlr.figures.seen import Array, Moment
+    from mlr.heads import Head
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "
@@ -47,20 +50,24 @@ def collect(moment: Moment) -> RegressionFit | None:
     one = int(np.prod(data.feature_shape)) == 1
     if data.classes is not None and not (one and seen.logits.shape[1] == 1):
         return None
-    targets = seen.targets[:, 0]
+    targets, head = seen.targets[:, 0], moment.experiment.objective.head
     if not one:
-        means = seen.predictions[:, 0]
+        means = _points(head, torch.from_numpy(seen.predictions))
         ends = np.array([min(means.min(), targets.min()), max(means.max(), targets.max())])
         return RegressionFit(("prediction y", "target t"), ends, ends, None, means, targets)
     x = seen.features.reshape(-1)
     grid = np.linspace(*canvas.padded(x.min(), x.max()), _GRID)
     features = torch.from_numpy(grid).reshape(-1, *data.feature_shape)
-    head = moment.experiment.objective.head
-    predictions = head(moment.network(features)).double().numpy()
-    spread = predictions[:, predictions.shape[1] // 2] if moment.experiment.spread else None
-    return RegressionFit(
-        ("feature x", "prediction y and target t"), grid, predictions[:, 0], spread, x, targets
-    )
+    predictions = head(moment.network(features)).double()
+    spread = head.std(predictions)[:, 0].numpy() if moment.experiment.spread else None
+    points = _points(head, predictions)
+    return RegressionFit(("feature x", "prediction y and target t"), grid, points, spread, x, targets)
+
+
+def _points(head: Head, predictions: Tensor) -> Array:
+    """Return the predicted numbers (N,) of the first target."""
+    points: Array = head.point(predictions)[:, 0].numpy()
+    return points
 
 
 def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:

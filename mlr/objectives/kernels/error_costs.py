@@ -46,9 +46,10 @@ def log_cosh_cost() -> ErrorCost:
     """Log cosh d, with the slope tanh d."""
 
     def slope(d: Tensor) -> Tensor:
-        # tanh |d| = (1 − e^−2|d|)/(1 + e^−2|d|); torch rounds its own differently at an array's end
-        lost = -(-2 * d.abs()).expm1()
-        return d.sign() * (lost / (2 - lost))
+        # tanh d = (e^2d − 1)/(e^2d + 1) of d ≤ 0 or near it, of −|d| elsewhere: e^2d overflows
+        grown = (2 * torch.where(d > 1, -d, d)).expm1()
+        tanh = grown / (2 + grown)
+        return torch.where(d > 1, -tanh, tanh)
 
     return ErrorCost(log_cosh, slope)
 
