@@ -109,7 +109,7 @@ class Simplex(Region):
 
 
 @dataclass(frozen=True)
-class Family(Region):
+class Distributions(Region):
     """Predictions that describe the distribution of each target, such as its parameters.
 
     K numbers of the first parameter for K targets, then K of the second, and so on.
@@ -137,7 +137,7 @@ class Family(Region):
 
     def contains(self, other: Region) -> bool:
         """Return True if `other` is the same family."""
-        return isinstance(other, Family) and other.name == self.name
+        return isinstance(other, Distributions) and other.name == self.name
 
     def describe(self, noun: str) -> str:
         """Return words for a sentence."""
@@ -148,7 +148,7 @@ class Family(Region):
 
 
 @dataclass(frozen=True)
-class Gaussians(Family):
+class Gaussians(Distributions):
     """Vectors of K means followed by K standard deviations above 0."""
 
     def contains(self, other: Region) -> bool:
@@ -156,7 +156,7 @@ class Gaussians(Family):
 
         Only another family says something else.
         """
-        return not isinstance(other, (Family, Densities)) or super().contains(other)
+        return not isinstance(other, (Distributions, Densities)) or super().contains(other)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Densities(Region):
 
     def contains(self, other: Region) -> bool:
         """Return True if `other` describes densities too."""
-        return isinstance(other, Densities) or (isinstance(other, Family) and other.density)
+        return isinstance(other, Densities) or (isinstance(other, Distributions) and other.density)
 
     def describe(self, noun: str) -> str:
         """Return words for a sentence."""
@@ -189,15 +189,15 @@ _MEAN_AND_STD = (
     2,
 )
 GAUSSIANS = Gaussians(*_MEAN_AND_STD)
-WITH_DEVIATION = Family(*_MEAN_AND_STD)
+WITH_DEVIATION = Distributions(*_MEAN_AND_STD)
 """The same, for a loss that needs σ."""
 DENSITIES = Densities()
 
 
-def quantiles(levels: tuple[float, ...]) -> Family:
+def quantiles(levels: tuple[float, ...]) -> Distributions:
     """Return the family of predictions that are the quantiles of these levels."""
     words = f"the quantiles of {', '.join(f'{one:g}' for one in levels)}"
-    return Family("quantiles", words, "quantiles", REALS, len(levels), density=False)
+    return Distributions("quantiles", words, "quantiles", REALS, len(levels), density=False)
 
 
 QUANTILES = quantiles((0.1, 0.5, 0.9))

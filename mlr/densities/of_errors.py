@@ -100,7 +100,7 @@ class HyperbolicSecant(OfError):
         return torch.full_like(self.loc, pi * pi / 4)
 
 
-class Huber(OfError):
+class HuberDensity(OfError):
     """Gaussian within δ of y, exponential beyond: the density of loss=huber.
 
     Of all densities that are a Gaussian with a share ε of anything, it is the least favourable.

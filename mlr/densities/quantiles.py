@@ -91,9 +91,11 @@ def cdf(distribution: Distribution, value: Tensor) -> Tensor:
         return found.where(count >= 0, 0.0)
     if isinstance(distribution, StudentT):
         r = (value - distribution.loc) / distribution.scale
-        # of both tails beyond |r|
-        share = distribution.df / (distribution.df + r * r)
-        tail = 0.5 * incomplete_beta(0.5 * distribution.df, torch.full_like(r, 0.5), share)
+        half, one = 0.5 * distribution.df, torch.full_like(r, 0.5)
+        # of both tails beyond |r|, by the smaller of r² and ν, so that neither is lost in the sum
+        middle = incomplete_beta(one, half, r * r / (distribution.df + r * r))
+        tails = incomplete_beta(half, one, distribution.df / (distribution.df + r * r))
+        tail = 0.5 * torch.where(r * r < distribution.df, 1 - middle, tails)
         return torch.where(r < 0, tail, 1 - tail)
     if isinstance(distribution, Beta):
         a, b = distribution.concentration1, distribution.concentration0

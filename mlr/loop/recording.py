@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.core.checks import users_stacklevel
-from mlr.core.domains import Family
+from mlr.core.domains import Distributions
 from mlr.heads import Head
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.sinks import Sink
@@ -65,7 +65,7 @@ class StepStack:
                 stacklevel=users_stacklevel(),
             )
         self.spread = (
-            head is not None and isinstance(head.range, Family) and head.range.density
+            head is not None and isinstance(head.range, Distributions) and head.range.density
         )
         subject = Subject(
             self.task.classes, self.spread, hooks.parameters.names, hooks.dense, hooks.hidden

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Densities, Family, Interval, Region
+from mlr.core.domains import REALS, UNIT, Densities, Distributions, Interval, Region
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
     LOSSES,
@@ -91,7 +91,7 @@ def check_pair(
     _check_numbers(head, loss, outputs)
     if regression:
         _check_regression(head, loss)
-    if outputs is not None and outputs < head.range.least_outputs:
+    if outputs is not None and outputs < head.range.least_outputs and _elementwise_heads(loss):
         raise InputError(
             f"head={head.name} with one output is the constant 1. "
             f"Use {_either(_elementwise_heads(loss))}, or one output for each class."
@@ -122,9 +122,9 @@ def check_pair(
 def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
     """Refuse a head that describes a distribution with a loss of another, or half a target."""
     count, needs = head.range.per_target, "one prediction for each target"
-    if isinstance(head.range, Family) and not loss.domain.contains(head.range):
+    if isinstance(head.range, Distributions) and not loss.domain.contains(head.range):
         means = [] if loss.of_head or not _targets_allowed(Linear(), loss, REALS) else ["linear"]
-        if isinstance(loss.domain, (Family, Densities)):
+        if isinstance(loss.domain, (Distributions, Densities)):
             needs = loss.domain.describe("predictions")
             means = means if _defined(Linear(), loss) else []
         choices = [f"loss={usual_loss(head.name)}", *(f"head={one}" for one in means)]
@@ -159,7 +159,7 @@ def _check_regression(head: Head, loss: Loss) -> None:
 
 def target_region(head: Head, loss: Loss) -> Region:
     """Return the region in which targets must lie."""
-    if loss.of_head and isinstance(head.range, Family):
+    if loss.of_head and isinstance(head.range, Distributions):
         return head.range.support
     return head.range.closure() if loss.matches_head else loss.target_domain
 
@@ -206,7 +206,7 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
         if _defined(head, other)
         and _sensible(head, other, outputs)
     ]
-    if isinstance(loss.domain, (Family, Densities)):
+    if isinstance(loss.domain, (Distributions, Densities)):
         able = [other.name for other in HEADS if loss.domain.contains(other.range)]
         heads = [f"head={able[0]}"] if able else []
     return f" Use {_either(heads + losses)}." if heads or losses else ""

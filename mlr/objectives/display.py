@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlr.core.domains import OPEN_UNIT, POSITIVE, REALS, Family
+from mlr.core.domains import OPEN_UNIT, POSITIVE, REALS, Distributions
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.objectives.kernels.kernel import Kernel
@@ -39,7 +39,7 @@ def curves(head: Head, kernel: Kernel, outputs: int | None = None) -> list[PairC
     found = []
     for target in targets_of(head):
         t = torch.zeros(601, outputs // count, dtype=torch.float64)
-        if isinstance(head.range, Family):
+        if isinstance(head.range, Distributions):
             t[:] = target
         else:  # of several outputs another is the class
             t[:, 0 if target else -1] = float(target or t.shape[-1] > 1)
@@ -50,7 +50,7 @@ def curves(head: Head, kernel: Kernel, outputs: int | None = None) -> list[PairC
 
 def targets_of(head: Head) -> tuple[float, float]:
     """Return the targets of the two curves."""
-    support = head.range.support if isinstance(head.range, Family) else REALS
+    support = head.range.support if isinstance(head.range, Distributions) else REALS
     if support == OPEN_UNIT:
         return 0.75, 0.25
     return (2, 1) if support == POSITIVE else (1, 0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError, users_stacklevel
-from mlr.core.domains import Family, Interval, Region
+from mlr.core.domains import Distributions, Interval, Region
 from mlr.heads import Beta, Gamma, Gaussian, Head, Poisson
 from mlr.losses.base import Loss
 from mlr.objectives.compatibility import target_region
@@ -77,7 +77,7 @@ def _check_support(head: Head, home: Interval, targets: Tensor) -> None:
     able = [
         f"head={one.name}"
         for one in (Poisson, Beta, Gamma, Gaussian)
-        if isinstance(one.range, Family) and not _outside(one.range.support, targets).any()
+        if isinstance(one.range, Distributions) and not _outside(one.range.support, targets).any()
     ]
     raise InputError(
         f"targets hold {targets[outside][0].item():g}, but head={head.name} needs "

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError, known, positive, whole
-from mlr.core.domains import REALS, Family
+from mlr.core.domains import REALS, Distributions
 from mlr.data.base import Dataset
 from mlr.objectives.compatibility import target_region
 from mlr.probes import ProbeSettings
@@ -126,7 +126,7 @@ class Experiment:
     def spread(self) -> bool:
         """Tell if a density, and so a standard deviation, is predicted for each target."""
         region = self.objective.head.range
-        return isinstance(region, Family) and region.density
+        return isinstance(region, Distributions) and region.density
 
     @cached_property
     def function(self) -> Hashable:

@@ -244,7 +244,8 @@ def test_the_best_prediction_of_focal_is_not_the_frequency():
     """Of smoothed ce it is t', of ce the frequency itself."""
     y = torch.linspace(0.001, 0.999, 999, dtype=torch.float64).unsqueeze(1)
     t = torch.full_like(y, 0.8)
-    best = {loss.name: y[loss(y, t).argmin()].item() for loss in ON_PREDICTIONS}
+    losses = [one for one in ON_PREDICTIONS if one.name in ("ce", "bce", "smoothed_ce", "focal")]
+    best = {loss.name: y[loss(y, t).argmin()].item() for loss in losses}
     assert best["ce"] == best["bce"] == pytest.approx(0.8)
     assert best["smoothed_ce"] == pytest.approx(0.77)
     assert best["focal"] < 0.75
@@ -268,7 +269,8 @@ def test_scalars_are_checked(made, sentence):
 
 @every_loss
 def test_nan_predictions_cost_nan(loss):
-    assert loss(torch.full((1, 2), torch.nan), torch.eye(2)[:1]).isnan().all()
+    y = torch.full((1, 2 * loss.domain.per_target), torch.nan)
+    assert loss(y, torch.eye(2)[:1]).isnan().all()
 
 
 def test_squared_error_has_the_half_and_does_not_overflow_early():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlr.core.domains import REALS, Family
+from mlr.core.domains import REALS, Distributions
 from mlr.heads import HEADS, ClippedLinear, Linear, Sigmoid, Softmax
 from mlr.losses import LOSSES, Matching
 from mlr.objectives import KERNELS, Objective
@@ -150,7 +150,7 @@ def test_the_table_holds_every_legal_pair_and_every_matching_loss():
         for head in HEADS
         for loss in LOSSES
         if loss.domain.entries.contains(head.range.entries)
-        or (loss.matches_head and not isinstance(head.range, Family))
+        or (loss.matches_head and not isinstance(head.range, Distributions))
     }
     assert set(KERNELS) == legal
     for head, usual in ((Linear, "se"), (Sigmoid, "bce"), (Softmax, "ce")):

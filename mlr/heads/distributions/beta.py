@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import OPEN_UNIT, Family, Region
+from mlr.core.domains import OPEN_UNIT, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Beta(DistributionHead):
     """
 
     name: ClassVar[str] = "beta"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "beta",
         "a mean and a concentration of a beta distribution",
         "means and concentrations of beta distributions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import POSITIVE, Family, Region
+from mlr.core.domains import POSITIVE, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Gamma(DistributionHead):
     """
 
     name: ClassVar[str] = "gamma"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "gamma",
         "a mean and a shape of a gamma distribution",
         "means and shapes of gamma distributions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import REALS, Family, Region
+from mlr.core.domains import REALS, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Laplace(DistributionHead):
     """
 
     name: ClassVar[str] = "laplace"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "laplace",
         "a median and a scale of a Laplace distribution",
         "medians and scales of Laplace distributions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import POSITIVE, Family, Region
+from mlr.core.domains import POSITIVE, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class LogNormal(DistributionHead):
     """
 
     name: ClassVar[str] = "log_normal"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "log_normal",
         "a mean and a standard deviation of the logarithm",
         "means and standard deviations of the logarithm",

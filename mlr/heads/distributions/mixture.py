@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.checks import whole
-from mlr.core.domains import REALS, Family, Region
+from mlr.core.domains import REALS, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class MixtureOfGaussians(DistributionHead):
         return tuple(one.unflatten(-1, (self.components, -1)) for one in values.chunk(3, -1))
 
 
-def _family(components: int) -> Family:
-    return Family(
+def _family(components: int) -> Distributions:
+    return Distributions(
         "mdn",
         f"weights, means and standard deviations of {components} Gaussians",
         "weights, means and standard deviations of Gaussians",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import COUNTS, Family, Region
+from mlr.core.domains import COUNTS, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class NegativeBinomial(DistributionHead):
     """
 
     name: ClassVar[str] = "negative_binomial"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "negative_binomial",
         "a mean and a size of a negative binomial distribution",
         "means and sizes of negative binomial distributions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import COUNTS, Family, Region
+from mlr.core.domains import COUNTS, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Poisson(DistributionHead):
     """
 
     name: ClassVar[str] = "poisson"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "poisson",
         "the mean of a Poisson distribution",
         "means of Poisson distributions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import REALS, Family, Region
+from mlr.core.domains import REALS, Distributions, Region
 from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class StudentT(DistributionHead):
     """
 
     name: ClassVar[str] = "student_t"
-    range: ClassVar[Region] = Family(
+    range: ClassVar[Region] = Distributions(
         "student_t",
         "a mean, a scale and degrees of freedom",
         "means, scales and degrees of freedom",

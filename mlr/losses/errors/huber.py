@@ -52,6 +52,6 @@ class Huber(Loss):
         """Huber's density about y, independent over the K outputs: −log p = L + K log Z(δ)."""
         from torch.distributions import Independent
 
-        from mlr.densities.of_errors import Huber as Density
+        from mlr.densities.of_errors import HuberDensity
 
-        return Independent(Density(predictions, self.delta), 1)
+        return Independent(HuberDensity(predictions, self.delta), 1)

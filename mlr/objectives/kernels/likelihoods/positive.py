@@ -38,7 +38,7 @@ def log_normal_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def log_normal_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """That of a Gaussian of log t."""
+    """Gradient of a Gaussian of log t."""
     return gaussian_gradient(z, t.log())
 
 

@@ -83,10 +83,13 @@ def _student(z: Tensor, t: Tensor) -> _Student:
     freedom = 2 + excess
     r, (first, second) = residuals(torch.cat([m, s], -1), t)
     q = r * r / freedom
-    share = 1 / (1 + 1 / q)
+    # each form sees its own numbers, so that second derivatives are numbers too
+    is_large, beyond = q > 1, q > torch.finfo(z.dtype).eps ** -2
+    small = q.masked_fill(is_large, 0.0)
+    share = torch.where(is_large, 1 / (1 + 1 / q.masked_fill(~is_large, 1.0)), small / (1 + small))
     # r² may be no number where its logarithm is
-    logs = 2 * ((t - m).abs().log() - s) - freedom.log()
-    beyond = q > torch.finfo(z.dtype).eps ** -2
+    size = (t - m).abs().masked_fill(~beyond, 1.0)
+    logs = 2 * (size.log() - s) - freedom.log()
     log1p = torch.where(beyond, logs, q.log1p())
     return _Student(excess, freedom, r, first * second, share, log1p)
 
