@@ -92,6 +92,14 @@ def excess_of_exp(u: Tensor) -> Tensor:
     return torch.where(u.abs() < NEAR, 0.5 * near * near * total, u.expm1() - u)
 
 
+def times_excess_of_exp(x: Tensor, log_x: Tensor, u: Tensor) -> Tensor:
+    """Return x(e^u − 1 − u) ≥ 0 (…) of x ≥ 0, also where e^u alone is no number."""
+    near, grown = x * excess_of_exp(u.clamp(max=1)), (log_x + u).exp()
+    # xe^u is the larger, and may be infinite with x(1 + u)
+    far = torch.where(grown.isinf(), grown, grown - x * (1 + u))
+    return torch.where(u < 1, near, far)
+
+
 def excess_of_log1p(x: Tensor, log1p: Tensor | None = None) -> Tensor:
     """Return x − log(1 + x) ≥ 0 (…) of x > −1; `log1p` is used where |x| is large, if given."""
     log1p = x.log1p() if log1p is None else log1p

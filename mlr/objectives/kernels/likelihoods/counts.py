@@ -14,6 +14,7 @@ from mlr.densities.special import (
     excess_of_log1p,
     excess_over_square,
     stirling,
+    times_excess_of_exp,
     times_rest_of_rate,
 )
 from mlr.heads.functions import sigmoid, softplus
@@ -56,8 +57,9 @@ def negative_binomial_losses(z: Tensor, t: Tensor) -> Tensor:
     )
     low = count * excess_of_exp(-w) - part
     share = sigmoid(b - logs)
-    y, log = share * w.expm1(), softplus(b - a) - softplus(b - logs)
-    high = size * excess_of_exp(w) - (count + size) * excess_of_log1p(y, log)
+    y = torch.where(w < 1, share * w.clamp(max=1).expm1(), (w - few).exp() - share)
+    log = softplus(b - a) - softplus(b - logs)
+    high = times_excess_of_exp(size, b, w) - (count + size) * excess_of_log1p(y, log)
     apart = torch.where(a < b, low, high)
     rest = stirling(count, logs) + (stirling(size, b) - stirling(count + size))
     some = apart + (0.5 * (logs + few) + HALF_LOG_TAU + rest)
@@ -79,14 +81,18 @@ def negative_binomial_gradient(z: Tensor, t: Tensor) -> Tensor:
     # in the larger of μ and r, so that neither overflows before the result does
     up, down = sigmoid(a - b), sigmoid(b - a)
     relative = t * (-a).exp() - 1
-    x = torch.where(a > b, relative * up, (t - mean) * (-b).exp() * down)
-    to_mean = torch.where(a > b, -size * relative * up, (mean - t) * down)
+    x = torch.where(a >= b, relative * up, (t - mean) * (-b).exp() * down)
+    to_mean = torch.where(a >= b, -size * relative * up, (mean - t) * down)
     few = softplus(t.log() - b)
     near = x.masked_fill(~(x.abs() < NEAR), 0.0)
     spread = torch.where(
         x.abs() < NEAR,
         -to_mean * near * excess_over_square(near),
-        -to_mean - size * (few - softplus(a - b)),
+        torch.where(
+            size.isinf(),
+            size * (x - (few - softplus(a - b))),
+            -to_mean - size * (few - softplus(a - b)),
+        ),
     )
     share = sigmoid(b - t.log())
     rates = 0.5 * sigmoid(t.log() - b) + (

@@ -40,7 +40,12 @@ def mixture_nll(components: int) -> Kernel:
         none = share == 0
         # a component without a share has no gradient, however far it is
         held = r.masked_fill(none, 0.0), inverse.masked_fill(none, 0.0)
-        parts = a.softmax(-2) - share, -share * held[0] * held[1], share * (1 - held[0] * held[0])
+        apart = a.softmax(-2) - share
+        # both may be near 1, where their difference is what the others miss to 0
+        index = share.max(-2, keepdim=True).indices
+        apart = apart.scatter(-2, index, 0.0)
+        apart = apart.scatter(-2, index, -apart.sum(-2, keepdim=True))
+        parts = apart, -share * held[0] * held[1], share * (1 - held[0] * held[0])
         return torch.cat([one.flatten(-2) for one in parts], -1)
 
     return Kernel(losses, gradient)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlr.densities.special import NEAR, excess_of_exp, stirling, times_rest_of_rate
+from mlr.densities.special import stirling, times_excess_of_exp, times_rest_of_rate
 from mlr.information import HALF_LOG_TAU
 from mlr.objectives.kernels.gaussian import gaussian_costs, gaussian_gradient
 from mlr.objectives.kernels.kernel import Kernel
@@ -18,7 +18,7 @@ def gamma_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ α(e^v − 1 − v) + log t + ½ log 2π − ½b + δ(α), v = log t − a, of z = (a, b)."""
     a, b = z.chunk(2, -1)
     logs, shape = t.log(), finite_exp(b)
-    apart = _times_excess(shape, b, logs - a)
+    apart = times_excess_of_exp(shape, b, logs - a)
     return (apart + logs + (HALF_LOG_TAU - 0.5 * b + stirling(shape, b))).sum(-1)
 
 
@@ -27,7 +27,7 @@ def gamma_gradient(z: Tensor, t: Tensor) -> Tensor:
     a, b = z.chunk(2, -1)
     v, shape = t.log() - a, finite_exp(b)
     to_mean = torch.where(v < 1, -shape * v.expm1(), shape - (b + v).exp())
-    to_shape = _times_excess(shape, b, v) - 0.5 + times_rest_of_rate(shape, b)
+    to_shape = times_excess_of_exp(shape, b, v) - 0.5 + times_rest_of_rate(shape, b)
     return torch.cat([to_mean, to_shape], -1)
 
 
@@ -45,12 +45,6 @@ def log_normal_gradient(z: Tensor, t: Tensor) -> Tensor:
 def finite_exp(b: Tensor) -> Tensor:
     """Return e^b (…), or the largest number, so that 0·∞ never comes up; NaN stays NaN."""
     return b.exp().clamp(max=torch.finfo(b.dtype).max)
-
-
-def _times_excess(shape: Tensor, b: Tensor, v: Tensor) -> Tensor:
-    """α(e^v − 1 − v), α = e^b, where e^v alone may be no number."""
-    return torch.where(v < NEAR, shape * excess_of_exp(v), torch.where(
-        v < 1, shape * excess_of_exp(v), (b + v).exp() - shape * (1 + v)))  # fmt: skip
 
 
 GAMMA_NLL = Kernel(gamma_losses, gamma_gradient)
