@@ -82,7 +82,7 @@ def negative_binomial_gradient(z: Tensor, t: Tensor) -> Tensor:
     up, down = sigmoid(a - b), sigmoid(b - a)
     relative = t * (-a).exp() - 1
     x = torch.where(a >= b, relative * up, (t - mean) * (-b).exp() * down)
-    to_mean = torch.where(a >= b, -size * relative * up, (mean - t) * down)
+    to_mean = torch.where(a >= b, (size - t * (b - a).exp()) * up, (mean - t) * down)
     few = softplus(t.log() - b)
     near = x.masked_fill(~(x.abs() < NEAR), 0.0)
     spread = torch.where(
