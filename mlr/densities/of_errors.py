@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import erf, exp, log, pi, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,10 +17,10 @@ from torch.distributions import Distribution, constraints
 ROOT_2 = sqrt(2)
 
 
-class OfError(Distribution):
+class CentredDensity(Distribution):
     """A density that is a function of t − loc alone."""
 
-    arg_constraints = {"loc": constraints.real}
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {"loc": constraints.real}
     support = constraints.real
     has_rsample = True
 
@@ -41,7 +41,7 @@ class OfError(Distribution):
     def place(self, share: Tensor) -> Tensor:
         """Error below which there is this share (…) of the density."""
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> OfError:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> CentredDensity:
         """Return the same density for a larger batch."""
         new = type(self).__new__(type(self)) if _instance is None else _instance
         vars(new).update({k: v for k, v in vars(self).items() if not k.startswith("_")})
@@ -70,7 +70,7 @@ class OfError(Distribution):
         return self.loc + self.place(share.clamp(min=edge))
 
 
-class HyperbolicSecant(OfError):
+class HyperbolicSecant(CentredDensity):
     """sech(t − y)/π: the density of loss=log_cosh. Near a Gaussian, its tails fall as e^−|t − y|.
 
     Source: Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), 23.11.
@@ -100,7 +100,7 @@ class HyperbolicSecant(OfError):
         return torch.full_like(self.loc, pi * pi / 4)
 
 
-class HuberDensity(OfError):
+class HuberDensity(CentredDensity):
     """Gaussian within δ of y, exponential beyond: the density of loss=huber.
 
     Of all densities that are a Gaussian with a share ε of anything, it is the least favourable.
@@ -161,7 +161,7 @@ class HuberDensity(OfError):
         return torch.full_like(self.loc, (inner + outer) / self.constant)
 
 
-class AsymmetricLaplace(OfError):
+class AsymmetricLaplace(CentredDensity):
     """τ(1 − τ)e^−ρ: the density of loss=pinball, whose τ-quantile is the prediction.
 
     Source: Koenker and Machado, Journal of the American Statistical Association 94 (1999).
@@ -199,7 +199,7 @@ class AsymmetricLaplace(OfError):
         return torch.full_like(self.loc, self.tau**-2 + (1 - self.tau) ** -2)
 
 
-class AsymmetricNormal(OfError):
+class AsymmetricNormal(CentredDensity):
     """e^−w(t − y)²/Z, w = τ above y and 1 − τ below: the density of loss=expectile.
 
     Source: Aigner, Amemiya and Poirier, International Economic Review 17 (1976).

@@ -61,7 +61,9 @@ def collect(moment: Moment) -> RegressionFit | None:
     predictions = head(moment.network(features)).double()
     spread = head.std(predictions)[:, 0].numpy() if moment.experiment.spread else None
     points = _points(head, predictions)
-    return RegressionFit(("feature x", "prediction y and target t"), grid, points, spread, x, targets)
+    return RegressionFit(
+        ("feature x", "prediction y and target t"), grid, points, spread, x, targets
+    )
 
 
 def _points(head: Head, predictions: Tensor) -> Array:

@@ -37,7 +37,7 @@ class Head(ABC):
         """Predictions y (…, K) of logits z (…, K)."""
 
     def point(self, predictions: Tensor) -> Tensor:
-        """The number (…, K) that stands for each target: the prediction, or the mean of a density."""
+        """Number (…, K) that stands for each target: the prediction, or the mean of a density."""
         return predictions
 
     def std(self, predictions: Tensor) -> Tensor:

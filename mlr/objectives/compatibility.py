@@ -203,8 +203,7 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     losses = [
         f"loss={other.name}"
         for other in ADVISED_LOSSES
-        if _defined(head, other)
-        and _sensible(head, other, outputs)
+        if _defined(head, other) and _sensible(head, other, outputs)
     ]
     if isinstance(loss.domain, (Distributions, Densities)):
         able = [other.name for other in HEADS if loss.domain.contains(other.range)]

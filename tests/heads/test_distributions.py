@@ -80,9 +80,7 @@ def test_a_mixture_is_the_weighted_sum_of_its_gaussians():
         np.testing.assert_allclose(found.numpy(), density, rtol=1e-12)
         mean = (w * m).sum()
         assert head.point(own).item() == pytest.approx(mean)
-        assert head.std(own).item() == pytest.approx(
-            np.sqrt((w * (s**2 + (m - mean) ** 2)).sum())
-        )
+        assert head.std(own).item() == pytest.approx(np.sqrt((w * (s**2 + (m - mean) ** 2)).sum()))
         for level in LEVELS:
             at = head.quantile(own, level).item()
             below = sum(a * stats.norm(b, c).cdf(at) for a, b, c in zip(w, m, s, strict=True))

@@ -24,16 +24,14 @@ from mlr.heads import (
     Softmax,
     Sparsemax,
 )
-from mlr.heads.distributions.base import NumbersHead
 from mlr.heads.cloglog import MIDDLE, integrals
+from mlr.heads.distributions.base import NumbersHead
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
 OF_CLASSES = [head() for head in HEADS if not issubclass(head, NumbersHead)]
 """Heads of distributions have tests of their own, in test_distributions.py."""
 every_head = pytest.mark.parametrize("head", [*OF_CLASSES, Gaussian()], ids=lambda h: h.name)
-every_head_of_classes = pytest.mark.parametrize(
-    "head", OF_CLASSES, ids=lambda h: h.name
-)
+every_head_of_classes = pytest.mark.parametrize("head", OF_CLASSES, ids=lambda h: h.name)
 
 
 def drawn(*shape: int, scale: float = 3.0, dtype=torch.float64) -> torch.Tensor:

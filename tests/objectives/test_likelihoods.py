@@ -74,8 +74,13 @@ TRUE: dict[str, Callable[..., mpf]] = {
 }
 """−log p of a target and its logits, literally."""
 COUNTED = ("poisson", "negative_binomial")
-SEEN = {"poisson": lambda t: math.log(t + 0.5), "negative_binomial": lambda t: math.log(t + 0.5),
-        "gamma": math.log, "log_normal": math.log, "beta": lambda t: math.log(t) - math.log1p(-t)}  # fmt: skip
+SEEN = {
+    "poisson": lambda t: math.log(t + 0.5),
+    "negative_binomial": lambda t: math.log(t + 0.5),
+    "gamma": math.log,
+    "log_normal": math.log,
+    "beta": lambda t: math.log(t) - math.log1p(-t),
+}
 """The first logit that fits a target; of all others the target itself."""
 
 
@@ -85,7 +90,9 @@ def target(name: str, rng: random.Random) -> float:
     if name in ("gamma", "log_normal"):
         return 10 ** rng.uniform(-4, 4)
     if name == "beta":
-        return rng.choice([rng.random(), 10 ** rng.uniform(-6, -1), 1 - 0.5 ** rng.randrange(1, 20)])
+        return rng.choice(
+            [rng.random(), 10 ** rng.uniform(-6, -1), 1 - 0.5 ** rng.randrange(1, 20)]
+        )
     return rng.gauss(0, 1) * 10 ** rng.uniform(-2, 4)
 
 
@@ -172,7 +179,9 @@ def test_extreme_logits_are_no_nan(name, dtype, size):
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * min(count, 3))
     z = signs.reshape(len(signs), -1).repeat(1, -(-count // 3))[:, :count] * size
     objective = Objective(name, "quantile_score" if name == "quantiles" else "nll")
-    for value in (0.25, 0.75) if name == "beta" else (1.0, 7.0) if name == "gamma" else (1.0, 3.0, 7.0):
+    for value in (
+        (0.25, 0.75) if name == "beta" else (1.0, 7.0) if name == "gamma" else (1.0, 3.0, 7.0)
+    ):
         t = torch.full((len(z), 1), value)
         losses = objective.losses(z.to(dtype), t.to(dtype))
         assert not losses.isnan().any(), z[losses.isnan()]

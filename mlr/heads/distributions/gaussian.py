@@ -50,4 +50,5 @@ class Gaussian(DistributionHead):
         """Normal(μ, σ) (…, K)."""
         from torch.distributions import Normal
 
-        return Normal(*self.parts(predictions))
+        place, scale = self.parts(predictions)
+        return Normal(place, scale)

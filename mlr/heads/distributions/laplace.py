@@ -49,4 +49,5 @@ class Laplace(DistributionHead):
         """Laplace(m, b) (…, K)."""
         from torch.distributions import Laplace as Density
 
-        return Density(*self.parts(predictions))
+        place, scale = self.parts(predictions)
+        return Density(place, scale)

@@ -48,4 +48,5 @@ class LogNormal(DistributionHead):
         """LogNormal(m, σ) (…, K)."""
         from torch.distributions import LogNormal as Density
 
-        return Density(*self.parts(predictions))
+        place, scale = self.parts(predictions)
+        return Density(place, scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.checks import InputError, typed
@@ -76,11 +77,13 @@ class Quantiles(NumbersHead):
 
     def cost(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Σ of the pinball losses (…) of all levels and targets."""
-        costs = 0
+        from torch import stack
+
+        costs = []
         for level, q in zip(self.levels, self.parts(predictions), strict=True):
             d = q - targets
-            costs = costs + (d.relu() * (1 - level) + (-d).relu() * level).sum(-1)
-        return costs  # type: ignore[return-value]  # there is at least one level
+            costs.append((d.relu() * (1 - level) + (-d).relu() * level).sum(-1))
+        return stack(costs).sum(0)
 
     def point(self, predictions: Tensor) -> Tensor:
         """The middle quantile (…, K)."""
@@ -103,7 +106,7 @@ class Quantiles(NumbersHead):
 def _checked(levels: Sequence[float]) -> tuple[float, ...]:
     given = levels if isinstance(levels, (list, tuple)) else ()
     numbers = [one for one in given if isinstance(one, (int, float)) and 0 < one < 1]
-    increasing = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    increasing = all(a < b for a, b in pairwise(numbers))
     if not numbers or len(numbers) < len(given) or not increasing:
         raise InputError(
             f"head.levels={typed(levels)} must list increasing numbers in (0, 1), as in "

@@ -47,7 +47,7 @@ class Pinball(Loss):
         return (d.relu() * (1 - self.tau) + (-d).relu() * self.tau).sum(-1)
 
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """Asymmetric Laplace about y, independent over the K outputs: −log p = L − K log τ(1 − τ)."""
+        """Asymmetric Laplace about y, independent over K outputs: −log p = L − K log τ(1 − τ)."""
         from torch.distributions import Independent
 
         from mlr.densities.of_errors import AsymmetricLaplace

@@ -47,10 +47,12 @@ class BetaNll(Loss):
 
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """L (…) of predictions (μ, σ) (…, 2K)."""
-        costs = 0
+        from torch import stack
+
         outputs = targets.shape[-1]
+        costs = []
         for k in range(outputs):
             pair = predictions[..., [k, k + outputs]]
             weight = pair[..., 1].detach() ** (2 * self.beta)
-            costs = costs + weight * GaussianNll()(pair, targets[..., k : k + 1])
-        return costs  # type: ignore[return-value]  # there is at least one target
+            costs.append(weight * GaussianNll()(pair, targets[..., k : k + 1]))
+        return stack(costs).sum(0)
