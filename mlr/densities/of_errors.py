@@ -218,7 +218,8 @@ class AsymmetricNormal(CentredDensity):
 
     def log_of(self, x: Tensor) -> Tensor:
         """−w x² − log Z (…) with Z = √(π/2)(s₁ + s₂), s the half-widths."""
-        cost = torch.where(x > 0, self.tau, 1 - self.tau) * x * x
+        weights = torch.full_like(x, 1 - self.tau).masked_fill(x > 0, self.tau)
+        cost = weights * x * x
         return -cost - log(sqrt(pi / 2) * sum(self.widths))
 
     def below(self, x: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from torch import Tensor
 SHIFT = 10
 """From here on Stirling's series is exact."""
 STIRLING = (
-    *(1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400),
+    *(1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156),
+    *(-3617 / 122400, 43867 / 244188),
 )
 """Coefficients of x⁻¹, x⁻³, … of log Γ(x) − (x − ½) log x + x − ½ log 2π."""
 NEAR = 0.5

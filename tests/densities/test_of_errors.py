@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -33,8 +35,7 @@ def integral(function, low: float, high: float) -> float:
     # in parts, for a density may have a kink at its place
     parts = sorted({low, high, *(one for one in (PLACE - 4, PLACE, PLACE + 4) if low < one < high)})
     return sum(
-        integrate.quad(function, a, b, epsabs=1e-13, epsrel=1e-11)[0]
-        for a, b in zip(parts, parts[1:], strict=False)
+        integrate.quad(function, a, b, epsabs=1e-13, epsrel=1e-11)[0] for a, b in pairwise(parts)
     )
 
 
