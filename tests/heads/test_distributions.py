@@ -205,3 +205,11 @@ def test_the_incomplete_beta_function_is_scipys(a, b):
     numbers = (torch.tensor(one, dtype=torch.float64) for one in (a, b))
     found = incomplete_beta(*numbers, torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(found, betainc(a, b, x), rtol=1e-9, atol=1e-15)
+
+
+@every_density
+def test_predictions_of_a_diverged_run_give_nan_and_no_error(head):
+    y = torch.full((3, head.range.per_target), torch.nan)
+    assert head.point(y).isnan().all()
+    assert head.std(y).isnan().all()
+    assert head.cost(y, torch.full((3, 1), 0.5)).isnan().all()

@@ -68,7 +68,10 @@ class DistributionHead(NumbersHead):
 
     @abstractmethod
     def distribution(self, predictions: Tensor) -> Distribution:
-        """Return the torch distribution of the K targets (…, K) of predictions (…, P·K)."""
+        """Return the torch distribution of the K targets (…, K) of predictions (…, P·K).
+
+        Parameters are not checked: those of a run that diverges are NaN, and so is what is asked.
+        """
 
     def cost(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """−log-likelihood (…) of targets (…, K), summed over them."""

@@ -54,4 +54,4 @@ class Beta(DistributionHead):
         from torch.distributions import Beta as Density
 
         mean, concentration = self.parts(predictions)
-        return Density(mean * concentration, (1 - mean) * concentration)
+        return Density(mean * concentration, (1 - mean) * concentration, validate_args=False)

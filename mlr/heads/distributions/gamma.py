@@ -44,4 +44,4 @@ class Gamma(DistributionHead):
         from torch.distributions import Gamma as Density
 
         mean, shape = self.parts(predictions)
-        return Density(shape, shape / mean)
+        return Density(shape, shape / mean, validate_args=False)

@@ -51,4 +51,12 @@ class Gaussian(DistributionHead):
         from torch.distributions import Normal
 
         place, scale = self.parts(predictions)
-        return Normal(place, scale)
+        return Normal(place, scale, validate_args=False)
+
+    def point(self, predictions: Tensor) -> Tensor:
+        """μ (…, K)."""
+        return self.parts(predictions)[0]
+
+    def std(self, predictions: Tensor) -> Tensor:
+        """σ (…, K)."""
+        return self.parts(predictions)[1]

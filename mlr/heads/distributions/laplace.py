@@ -50,4 +50,4 @@ class Laplace(DistributionHead):
         from torch.distributions import Laplace as Density
 
         place, scale = self.parts(predictions)
-        return Density(place, scale)
+        return Density(place, scale, validate_args=False)

@@ -49,4 +49,4 @@ class LogNormal(DistributionHead):
         from torch.distributions import LogNormal as Density
 
         place, scale = self.parts(predictions)
-        return Density(place, scale)
+        return Density(place, scale, validate_args=False)

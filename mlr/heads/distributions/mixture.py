@@ -64,7 +64,11 @@ class MixtureOfGaussians(DistributionHead):
         from torch.distributions import Categorical, MixtureSameFamily, Normal
 
         weights, places, scales = (one.movedim(-2, -1) for one in self.blocks(predictions))
-        return MixtureSameFamily(Categorical(weights), Normal(places, scales))
+        return MixtureSameFamily(
+            Categorical(weights, validate_args=False),
+            Normal(places, scales, validate_args=False),
+            validate_args=False,
+        )
 
     def blocks(self, values: Tensor) -> tuple[Tensor, ...]:
         """Split logits or predictions (…, 3MK) into weights, means and deviations (…, M, K)."""

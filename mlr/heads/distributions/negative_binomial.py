@@ -45,4 +45,4 @@ class NegativeBinomial(DistributionHead):
         from torch.distributions import NegativeBinomial as Density
 
         mean, size = self.parts(predictions)
-        return Density(size, logits=mean.log() - size.log())
+        return Density(size, logits=mean.log() - size.log(), validate_args=False)

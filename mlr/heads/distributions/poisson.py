@@ -47,4 +47,4 @@ class Poisson(DistributionHead):
         """Poisson(λ) (…, K)."""
         from torch.distributions import Poisson as Density
 
-        return Density(predictions)
+        return Density(predictions, validate_args=False)

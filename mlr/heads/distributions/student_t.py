@@ -51,4 +51,4 @@ class StudentT(DistributionHead):
         from torch.distributions import StudentT as Density
 
         place, scale, freedom = self.parts(predictions)
-        return Density(freedom, place, scale)
+        return Density(freedom, place, scale, validate_args=False)
