@@ -51,4 +51,16 @@ class StudentT(DistributionHead):
         from torch.distributions import StudentT as Density
 
         place, scale, freedom = self.parts(predictions)
-        return Density(freedom, place, scale, validate_args=False)
+        # torch checks ν at any rate; where it is NaN, the density is NaN by its mean
+        is_lost = freedom.isnan()
+        place = place.masked_fill(is_lost, float("nan"))
+        return Density(freedom.masked_fill(is_lost, 3.0), place, scale, validate_args=False)
+
+    def point(self, predictions: Tensor) -> Tensor:
+        """Mean m (…, K)."""
+        return self.parts(predictions)[0]
+
+    def std(self, predictions: Tensor) -> Tensor:
+        """τ√(ν/(ν − 2)) (…, K)."""
+        _, scale, freedom = self.parts(predictions)
+        return scale * (freedom / (freedom - 2)).sqrt()
