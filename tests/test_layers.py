@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"core"},
-    {"information"},
+    {"information", "densities"},
     {"heads", "losses", "models", "data"},
     {"objectives"},
     {"probes", "records"},

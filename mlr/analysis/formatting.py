@@ -86,9 +86,10 @@ def brief(value: Value) -> str:
 
 def display_name(name: str) -> str:
     """Write the name of a head or loss for people, as in `clipped-linear`, `BCE`."""
-    if name == "gaussian_nll":
-        return "Gaussian NLL"
-    short = ("se", "bce", "ce", "mae", "gce")
+    written = {"gaussian_nll": "Gaussian NLL", "beta_nll": "β-NLL"}
+    if name in written:
+        return written[name]
+    short = ("se", "bce", "ce", "mae", "gce", "nll", "mdn")
     return name.upper() if name in short else name.replace("_", "-")
 
 

@@ -18,8 +18,11 @@ class Region(ABC):
 
     least_outputs: ClassVar[int] = 1
     """Smallest number of outputs."""
-    per_target: ClassVar[int] = 1
-    """Numbers predicted for each target."""
+
+    @property
+    def per_target(self) -> int:
+        """Numbers predicted for each target."""
+        return 1
 
     @property
     def entries(self) -> Region:
@@ -47,6 +50,8 @@ class Interval(Region):
     high: float
     includes_low: bool = True
     includes_high: bool = True
+    whole: bool = False
+    """True for whole numbers alone."""
 
     def contains(self, other: Region) -> bool:
         """Return True if every value of `other`, or entry of its vectors, lies in this interval."""
@@ -59,16 +64,20 @@ class Interval(Region):
         below = self.high > inner.high or (
             self.high == inner.high and (self.includes_high or not inner.includes_high)
         )
-        return above and below
+        return above and below and inner.whole >= self.whole
 
     def closure(self) -> Interval:
         """Return the interval with its finite ends added."""
-        return Interval(self.low, self.high, self.low > -inf, self.high < inf)
+        return Interval(self.low, self.high, self.low > -inf, self.high < inf, self.whole)
 
     def describe(self, noun: str) -> str:
         """Return words for a sentence."""
         if self.low == -inf and self.high == inf:
             return "any real number"
+        if self.whole:
+            return f"{noun} that are whole numbers, {self.low:g} or above"
+        if self.high == inf:
+            return f"{noun} above {self.low:g}"
         left, right = "[" if self.includes_low else "(", "]" if self.includes_high else ")"
         return f"{noun} in {left}{self.low:g}, {self.high:g}{right}"
 
@@ -100,25 +109,96 @@ class Simplex(Region):
 
 
 @dataclass(frozen=True)
-class Gaussians(Region):
-    """Vectors of K means followed by K standard deviations above 0."""
+class Distributions(Region):
+    """Predictions that describe the distribution of each target, such as its parameters.
 
-    per_target: ClassVar[int] = 2
+    K numbers of the first parameter for K targets, then K of the second, and so on.
+
+    Attributes:
+        name: of the head, or of the heads that a loss takes.
+        words: the parameters of one target, as in `a mean and a standard deviation`.
+        plural: the same of many targets.
+        support: where targets can lie.
+        count: numbers predicted for each target.
+        density: True if the numbers say a density, which has a likelihood and a deviation.
+    """
+
+    name: str
+    words: str
+    plural: str
+    support: Interval
+    count: int
+    density: bool = True
+
+    @property
+    def per_target(self) -> int:
+        """Numbers predicted for each target."""
+        return self.count
 
     def contains(self, other: Region) -> bool:
-        """Return True: a prediction without a standard deviation is a mean with σ = 1."""
-        return True
+        """Return True if `other` is the same family."""
+        return isinstance(other, Distributions) and other.name == self.name
 
     def describe(self, noun: str) -> str:
         """Return words for a sentence."""
-        return f"{noun} that are means and standard deviations"
+        return f"{noun} that are {self.plural}"
 
     def __str__(self) -> str:
-        return "a mean and a standard deviation"
+        return self.words
+
+
+@dataclass(frozen=True)
+class Gaussians(Distributions):
+    """Vectors of K means followed by K standard deviations above 0."""
+
+    def contains(self, other: Region) -> bool:
+        """Return True: a prediction without a standard deviation is a mean with σ = 1.
+
+        Only another family says something else.
+        """
+        return not isinstance(other, (Distributions, Densities)) or super().contains(other)
+
+
+@dataclass(frozen=True)
+class Densities(Region):
+    """The parameters of any density."""
+
+    def contains(self, other: Region) -> bool:
+        """Return True if `other` describes densities too."""
+        return isinstance(other, Densities) or (isinstance(other, Distributions) and other.density)
+
+    def describe(self, noun: str) -> str:
+        """Return words for a sentence."""
+        return f"{noun} that are the parameters of a density"
+
+    def __str__(self) -> str:
+        return "the parameters of a density"
 
 
 REALS = Interval(-inf, inf, False, False)
 UNIT = Interval(0.0, 1.0)
 OPEN_UNIT = Interval(0.0, 1.0, False, False)
+POSITIVE = Interval(0.0, inf, False, False)
+COUNTS = Interval(0.0, inf, True, False, whole=True)
 SIMPLEX = Simplex()
-GAUSSIANS = Gaussians()
+_MEAN_AND_STD = (
+    "gaussian",
+    "a mean and a standard deviation",
+    "means and standard deviations",
+    REALS,
+    2,
+)
+GAUSSIANS = Gaussians(*_MEAN_AND_STD)
+WITH_DEVIATION = Distributions(*_MEAN_AND_STD)
+"""The same, for a loss that needs σ."""
+DENSITIES = Densities()
+
+
+def quantiles(levels: tuple[float, ...]) -> Distributions:
+    """Return the family of predictions that are the quantiles of these levels."""
+    words = f"the quantiles of {', '.join(f'{one:g}' for one in levels)}"
+    return Distributions("quantiles", words, "quantiles", REALS, len(levels), density=False)
+
+
+QUANTILES = quantiles((0.1, 0.5, 0.9))
+"""Any quantiles, as a domain: a family contains itself whatever the count."""

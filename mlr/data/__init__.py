@@ -23,7 +23,7 @@ from mlr.data.mnist import FashionMnist, Mnist
 from mlr.data.npz_file import Npz
 from mlr.data.synthetic_mnist import SyntheticMnist
 from mlr.data.tables.csv_file import Csv
-from mlr.data.toy import Blobs, Line, Moons, Multilabel, Neuron, Outliers, Xor
+from mlr.data.toy import Blobs, Counts, Line, Moons, Multilabel, Neuron, Outliers, Xor
 
 SOURCES: tuple[type[Source], ...] = (
     Blobs,
@@ -33,6 +33,7 @@ SOURCES: tuple[type[Source], ...] = (
     Multilabel,
     Neuron,
     Line,
+    Counts,
     Digits,
     Mnist,
     FashionMnist,
@@ -45,6 +46,7 @@ SOURCES: tuple[type[Source], ...] = (
 __all__ = [
     "SOURCES",
     "Blobs",
+    "Counts",
     "Csv",
     "Dataset",
     "Digits",

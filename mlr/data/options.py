@@ -73,6 +73,15 @@ def optional_known(name: str, value: str | None, allowed: Iterable[str]) -> str 
     return None if value is None else known(name, value, allowed)
 
 
+def optional_positive(name: str, value: float | None) -> float | None:
+    """Return a finite number above 0, or None as it is.
+
+    Raises:
+        InputError: `value` is anything else.
+    """
+    return None if value is None else positive(name, value)
+
+
 def text(name: str, value: str) -> str:
     """Return `value` if it is a text that is not empty.
 
@@ -132,6 +141,7 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
     "distance": positive,
     "slope": finite,
     "intercept": finite,
+    "size": optional_positive,
 }
 """Check of each option by its name, which means the same in all sources."""
 

@@ -1,4 +1,4 @@
-"""Toy data, each to show one effect: Blobs, Moons, Xor, Outliers, Multilabel, Line, Neuron."""
+"""Toy data, each to show one effect: Blobs, Moons, Xor, Outliers, Multilabel, Line, …"""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from mlr.data.prepare import Arrays, PreparedSource, generator, legacy_generator
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+LARGEST_LOG_MEAN = 14.0
+"""float32, in which data are held, has all whole numbers to e^16.6."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -249,6 +253,70 @@ class Line(PreparedSource):
         t = self.slope * x + self.intercept + self.noise * rng.standard_normal((self.n, 1))
         where, shares = f"data={self.name}", (self.val_fraction, self.test_fraction)
         validate.finite(where, t, "targets")
+        splits = split(where, Arrays(x, t), shares, seed, stratify=False)
+        return self.dataset(seed, None, splits)
+
+
+@dataclass(eq=False, kw_only=True)
+class Counts(PreparedSource):
+    """Counts t with the mean e^(slope · x + intercept), x uniform in [−1, 1].
+
+    Their distribution is a Poisson one, or, with `size`, a negative binomial one of that size r:
+    the mean of each count is then multiplied by a gamma variable of mean 1 and variance 1/r. A
+    linear model of head=poisson or head=negative_binomial can learn the truth.
+
+    Args:
+        n: number of examples in all three splits together.
+        slope: of log mean.
+        intercept: of log mean.
+        size: r > 0 of a negative binomial distribution; None for a Poisson one.
+        val_fraction: share of the n examples for validation.
+        test_fraction: share of the n examples for the test.
+        seed: fixes the data; None follows the run's seed.
+
+    Source: McCullagh and Nelder, Generalized Linear Models (1989), 6.2.
+    """
+
+    name = "counts"
+    classes = None
+    regression = True
+    n: int = 1000
+    slope: float = 1.0
+    intercept: float = 1.0
+    size: float | None = None
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        most = abs(self.slope) + self.intercept
+        if most > LARGEST_LOG_MEAN:
+            raise InputError(
+                f"data.slope={self.slope} and data.intercept={self.intercept} give means up to "
+                f"e^{most:g}; |slope| + intercept may be at most {LARGEST_LOG_MEAN:g}."
+            )
+
+    def seed_of(self, run: int) -> int:
+        """Return `seed` if that is set, else the run's."""
+        return run if self.seed is None else self.seed
+
+    def load(self, seed: int) -> Dataset:
+        """Draw features (N, 1) and targets (N, 1).
+
+        Raises:
+            InputError: too few examples for the splits.
+        """
+        import numpy as np
+
+        seed = self.seed_of(seed)
+        rng = generator(seed, self.name, "points")
+        x = rng.uniform(-1.0, 1.0, (self.n, 1))
+        mean = np.exp(self.slope * x + self.intercept)
+        if self.size is not None:
+            mean = mean * rng.gamma(self.size, 1 / self.size, (self.n, 1))
+        t = rng.poisson(mean).astype(np.float64)
+        where, shares = f"data={self.name}", (self.val_fraction, self.test_fraction)
         splits = split(where, Arrays(x, t), shares, seed, stratify=False)
         return self.dataset(seed, None, splits)
 

@@ -31,6 +31,7 @@ from mlr.losses import (
     CrossEntropy,
     Focal,
     Hinge,
+    Pinball,
     SmoothedCrossEntropy,
     SquaredError,
 )
@@ -229,6 +230,42 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
             lambda: Sparsemax()(rows((-2, 0, 0.5))),
         ),
     ),
+    "heads/poisson": (),
+    "heads/negative_binomial": (),
+    "heads/laplace": (),
+    "heads/student_t": (),
+    "heads/gamma": (),
+    "heads/log_normal": (),
+    "heads/beta": (),
+    "heads/mdn": (),
+    "heads/quantiles": (),
+    "losses/huber": (),
+    "losses/log_cosh": (),
+    "losses/pinball": (
+        PublishedValue(
+            "mean loss of 0, 2, 3 and of 1, 2, 4 for targets 1, 2, 3, with τ = 0.1 and 0.9",
+            ("0.03", "0.3", "0.3", "0.03"),
+            scikit("mean_pinball_loss"),
+            lambda: torch.stack(
+                [
+                    Pinball(tau)(numbers(*y), numbers(1, 2, 3)).mean()
+                    for tau in (0.1, 0.9)
+                    for y in ((0, 2, 3), (1, 2, 4))
+                ]
+            ),
+        ),
+    ),
+    "losses/expectile": (),
+    "losses/nll": (
+        PublishedValue(
+            "density at 0 and 2.5 of a Gaussian of mean 2.5 and variance 0.5: e^−L",
+            ("0.00108914", "0.56418958"),
+            scipy("stats.multivariate_normal"),
+            density,
+        ),
+    ),
+    "losses/beta_nll": (),
+    "losses/quantile_score": (),
     "losses/se": (
         PublishedValue(
             "output of a sigmoid for target 0, input 1, after 300 updates with η = 0.15 from "
@@ -341,9 +378,7 @@ def published_section(page: str) -> str:
     )
     values = VALUES[page]
     if not values:
-        text = (
-            "Its sources print accuracies of trained networks, and no value of the formula alone."
-        )
+        text = "No source was found that prints a value of the formula alone."
         return f"{text}\n{trained}\n"
     text = "Computed when this page was built; a test compares them to the last printed digit."
     lines = [text, trained, "", "| quantity | printed | here | source |", "|---|---|---|---|"]

@@ -11,7 +11,10 @@ import numpy as np
 from mlr.figures import canvas
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mlr.figures.seen import Array, Moment
+    from mlr.heads import Head
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "
@@ -47,24 +50,28 @@ def collect(moment: Moment) -> RegressionFit | None:
     one = int(np.prod(data.feature_shape)) == 1
     if data.multilabel or (data.classes is not None and not (one and seen.logits.shape[1] == 1)):
         return None
-    targets, count = moment.told(seen.targets)[:, 0], seen.targets.shape[1]
+    targets, head = moment.told(seen.targets)[:, 0], moment.experiment.objective.head
     if not one:
-        means = moment.told(seen.predictions[:, :count])[:, 0]
+        means = moment.told(_points(head, torch.from_numpy(seen.predictions)))[:, 0]
         ends = np.array([min(means.min(), targets.min()), max(means.max(), targets.max())])
         return RegressionFit(("prediction y", "target t"), ends, ends, None, means, targets)
     x = seen.features.reshape(-1)
     grid = np.linspace(*canvas.padded(x.min(), x.max()), _GRID)
     features = torch.from_numpy(grid).reshape(-1, *data.feature_shape)
-    head = moment.experiment.objective.head
-    predictions = head(moment.network(features)).double().numpy()
-    means = moment.told(predictions[:, :count])[:, 0]
-    spread = None
-    if moment.experiment.spread:
-        spread = predictions[:, predictions.shape[1] // 2]
-        spread = spread if data.target_scaling is None else spread * data.target_scaling.divisor[0]
+    predictions = head(moment.network(features)).double()
+    spread = head.std(predictions)[:, 0].numpy() if moment.experiment.spread else None
+    if spread is not None and data.target_scaling is not None:
+        spread = spread * data.target_scaling.divisor[0]
+    points = moment.told(_points(head, predictions))[:, 0]
     return RegressionFit(
-        ("feature x", "prediction y and target t"), grid, means, spread, x, targets
+        ("feature x", "prediction y and target t"), grid, points, spread, x, targets
     )
+
+
+def _points(head: Head, predictions: Tensor) -> Array:
+    """Return the predicted numbers (N, K)."""
+    points: Array = head.point(predictions).numpy()
+    return points
 
 
 def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:

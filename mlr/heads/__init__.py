@@ -24,7 +24,16 @@ from __future__ import annotations
 from mlr.heads.base import Head
 from mlr.heads.clipped_linear import ClippedLinear
 from mlr.heads.cloglog import ComplementaryLogLog
-from mlr.heads.gaussian import Gaussian
+from mlr.heads.distributions.beta import Beta
+from mlr.heads.distributions.gamma import Gamma
+from mlr.heads.distributions.gaussian import Gaussian
+from mlr.heads.distributions.laplace import Laplace
+from mlr.heads.distributions.log_normal import LogNormal
+from mlr.heads.distributions.mixture import MixtureOfGaussians
+from mlr.heads.distributions.negative_binomial import NegativeBinomial
+from mlr.heads.distributions.poisson import Poisson
+from mlr.heads.distributions.quantiles import Quantiles
+from mlr.heads.distributions.student_t import StudentT
 from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
 from mlr.heads.probit import Probit
@@ -42,19 +51,37 @@ HEADS: tuple[type[Head], ...] = (
     Probit,
     ComplementaryLogLog,
     Sparsemax,
+    Poisson,
+    NegativeBinomial,
+    Laplace,
+    StudentT,
+    Gamma,
+    LogNormal,
+    Beta,
+    MixtureOfGaussians,
+    Quantiles,
 )
 """The classic four first."""
 
 __all__ = [
     "HEADS",
+    "Beta",
     "ClippedLinear",
     "ComplementaryLogLog",
+    "Gamma",
     "Gaussian",
     "HardSigmoid",
     "Head",
+    "Laplace",
     "Linear",
+    "LogNormal",
+    "MixtureOfGaussians",
+    "NegativeBinomial",
+    "Poisson",
     "Probit",
+    "Quantiles",
     "Sigmoid",
     "Softmax",
     "Sparsemax",
+    "StudentT",
 ]

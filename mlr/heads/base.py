@@ -22,7 +22,7 @@ def clipped(logits: Tensor, low: float, high: float) -> Tensor:
 class Head(ABC):
     """An output unit: logits z (…, K) → predictions y (…, K). Pure and without state.
 
-    Where the range has two numbers for each target, there are two logits for each as well.
+    Where the range has several numbers for each target, there are as many logits for each.
 
     Written with tensor methods only, so that importing a head costs no torch import.
     """
@@ -35,6 +35,18 @@ class Head(ABC):
     @abstractmethod
     def __call__(self, logits: Tensor) -> Tensor:
         """Predictions y (…, K) of logits z (…, K)."""
+
+    def point(self, predictions: Tensor) -> Tensor:
+        """Number (…, K) that stands for each target: the prediction, or the mean of a density."""
+        return predictions
+
+    def std(self, predictions: Tensor) -> Tensor:
+        """Standard deviation (…, K) of each target, of heads that predict a density.
+
+        Raises:
+            TypeError: the head predicts none.
+        """
+        raise TypeError(f"head={self.name} predicts no standard deviation.")
 
     @abstractmethod
     def potential(self, logits: Tensor) -> Tensor:

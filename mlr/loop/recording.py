@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.core.checks import users_stacklevel
+from mlr.core.domains import Distributions
 from mlr.heads import Head
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.sinks import Sink
@@ -63,7 +64,9 @@ class StepStack:
                 "wrong examples, are left out.",
                 stacklevel=users_stacklevel(),
             )
-        self.spread = head is not None and head.range.per_target == 2
+        self.spread = (
+            head is not None and isinstance(head.range, Distributions) and head.range.density
+        )
         subject = Subject(
             self.task.classes, self.spread, hooks.parameters.names, hooks.dense, hooks.hidden
         )
@@ -103,9 +106,12 @@ class StepStack:
             losses=losses,
             slopes=self.head.slope(logits) if self.head is not None else everywhere,
             right=right,
-            spreads=predictions.chunk(2, -1)[1] if self.spread else None,
+            spreads=self.head.std(predictions) if self.head is not None and self.spread else None,
             labels=labels,
             predictions=predictions,
+            points=self.head.point(predictions)
+            if self.head is not None and self.task.classes is None and reads_predictions
+            else None,
             prediction_grads=everywhere,
             network=self.parameters.by_layer(stack_network(steps)),
             broken=~logits.sum((-2, -1)).isfinite()[..., None] | losses.isinf(),

@@ -27,10 +27,16 @@ from collections.abc import Mapping
 from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
+from mlr.losses.errors.expectile import Expectile
+from mlr.losses.errors.huber import Huber
+from mlr.losses.errors.log_cosh import LogCosh
+from mlr.losses.errors.pinball import Pinball
 from mlr.losses.focal import Focal
 from mlr.losses.gaussian_nll import GaussianNll
 from mlr.losses.gce import GeneralisedCrossEntropy
 from mlr.losses.hinge import Hinge
+from mlr.losses.likelihoods.beta_nll import BetaNll
+from mlr.losses.likelihoods.of_head import NegativeLogLikelihood, QuantileScore
 from mlr.losses.mae import AbsoluteError
 from mlr.losses.matching import Matching
 from mlr.losses.se import SquaredError
@@ -47,29 +53,37 @@ LOSSES: tuple[type[Loss], ...] = (
     Focal,
     GeneralisedCrossEntropy,
     SmoothedCrossEntropy,
+    Huber,
+    LogCosh,
+    Pinball,
+    Expectile,
+    NegativeLogLikelihood,
+    BetaNll,
+    QuantileScore,
 )
 """The classic ones first."""
 OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "mse": "se"}
 """Names of losses in PyTorch and elsewhere; mlr's own is recorded."""
-AMBIGUOUS: Mapping[str, str] = {
-    "nll": "loss=nll could mean two losses: write loss=ce for classes (torch's NLLLoss of "
-    "log-probabilities), or loss=gaussian_nll for a regression."
-}
-"""Refusals of names that PyTorch gives to more than one loss."""
 
 __all__ = [
-    "AMBIGUOUS",
     "LOSSES",
     "OTHER_NAMES",
     "AbsoluteError",
+    "BetaNll",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "Expectile",
     "Focal",
     "GaussianNll",
     "GeneralisedCrossEntropy",
     "Hinge",
+    "Huber",
+    "LogCosh",
     "Loss",
     "Matching",
+    "NegativeLogLikelihood",
+    "Pinball",
+    "QuantileScore",
     "SmoothedCrossEntropy",
     "SquaredError",
 ]

@@ -39,6 +39,8 @@ class Loss(ABC):
         super().__init_subclass__(**options)
         if cls.on_logits and not hasattr(cls, "domain"):
             cls.domain = REALS
+    of_head: ClassVar[bool] = False
+    """True for a loss of predictions whose formula the head has: `head.cost`."""
 
     @abstractmethod
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
-"""The absolute error of probabilities, which bounds what one wrong label can do."""
+"""The absolute error, which bounds what one wrong label or one outlier can do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.domains import UNIT, Region
+from mlr.core.domains import REALS, Region
 from mlr.losses.base import Loss
 
 if TYPE_CHECKING:
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 class AbsoluteError(Loss):
     """L = Σ_k |y_k − t_k|: the −log-likelihood of a Laplace distribution with scale 1.
 
+    With head=linear it learns the median of the targets, where squared error learns their mean:
+    an outlier pulls no harder than any other target.
+
     On probability vectors and one-hot targets L = 2(1 − y_c), c the class: its losses over
     all classes c add up to the constant 2(K − 1), so that evenly wrong labels do not move the
     minimum. At y = t the derivative is taken as 0.
 
-    Source: Ghosh, Kumar and Sastry, Robust loss functions under label noise for deep neural
-        networks, AAAI (2017).
+    Source: Bloomfield and Steiger, Least absolute deviations (1983); Ghosh, Kumar and Sastry,
+        Robust loss functions under label noise for deep neural networks, AAAI (2017).
     """
 
     name: ClassVar[str] = "mae"
-    domain: ClassVar[Region] = UNIT
-    target_domain: ClassVar[Region] = UNIT
+    domain: ClassVar[Region] = REALS
+    target_domain: ClassVar[Region] = REALS
 
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """L = Σ_k |y_k − t_k| (…)."""

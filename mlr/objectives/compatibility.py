@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Interval, Region
+from mlr.core.domains import REALS, UNIT, Densities, Distributions, Interval, Region
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
-    AMBIGUOUS,
     LOSSES,
     OTHER_NAMES,
     BinaryCrossEntropy,
@@ -29,6 +28,9 @@ USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
     **{"softmax": "ce", "sparsemax": "matching", "gaussian": "gaussian_nll"},
+    **{"poisson": "nll", "negative_binomial": "nll", "laplace": "nll", "student_t": "nll"},
+    **{"gamma": "nll", "log_normal": "nll", "beta": "nll", "mdn": "nll"},
+    "quantiles": "quantile_score",
 }
 """By head, the loss that it is trained with where none is chosen."""
 
@@ -59,8 +61,6 @@ def find_loss(loss: Loss | str) -> Loss:
     """
     if not isinstance(loss, str):
         return loss
-    if loss in AMBIGUOUS:
-        raise InputError(AMBIGUOUS[loss])
     losses = {one.name: one for one in LOSSES}
     return losses[known("loss", OTHER_NAMES.get(loss, loss), losses)]()
 
@@ -97,10 +97,15 @@ def check_pair(
         _check_multilabel(head, loss)
     if regression:
         _check_regression(head, loss)
-    if outputs is not None and outputs < head.range.least_outputs:
+    if outputs is not None and outputs < head.range.least_outputs and _elementwise_heads(loss):
         raise InputError(
             f"head={head.name} with one output is the constant 1. "
             f"Use {_either(_elementwise_heads(loss))}, or one output for each class."
+        )
+    if regression is False and (loss.domain.per_target > 1 or loss.of_head):
+        raise InputError(
+            f"loss={loss.name} needs targets that are real numbers, but these are classes. "
+            f"Use loss={usual_loss(head.name)}."
         )
     if not _defined(head, loss):
         raise InputError(
@@ -113,13 +118,7 @@ def check_pair(
             f"but head={head.name} gives {_count(outputs)} {head.range}."
             f"{_advice(head, loss, outputs)} objective.strict=false runs it."
         )
-
-    if regression is False and loss.domain.per_target > 1:
-        raise InputError(
-            f"loss={loss.name} needs targets that are real numbers, but these are classes. "
-            f"Use loss={usual_loss(head.name)}."
-        )
-    if not regression and not _targets_allowed(head, loss, UNIT):
+    if not regression and not loss.of_head and not _targets_allowed(head, loss, UNIT):
         raise InputError(
             f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "
             f"range, {head.range.closure()}, but class targets are {UNIT}. Use loss=se."
@@ -151,14 +150,17 @@ def check_declared(kind: str, part: Head | Loss, *regions: str) -> None:
 
 
 def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
-    """Refuse a head of two numbers for each target with a loss that knows one, or half a pair."""
-    count = head.range.per_target
-    if count > loss.domain.per_target:
-        means = ["head=linear"] if _targets_allowed(Linear(), loss, REALS) else []
-        losses = [f"loss={one.name}" for one in LOSSES if one.domain.per_target == count]
+    """Refuse a head that describes a distribution with a loss of another, or half a target."""
+    count, needs = head.range.per_target, "one prediction for each target"
+    if isinstance(head.range, Distributions) and not loss.domain.contains(head.range):
+        means = [] if loss.of_head or not _targets_allowed(Linear(), loss, REALS) else ["linear"]
+        if isinstance(loss.domain, (Distributions, Densities)):
+            needs = loss.domain.describe("predictions")
+            means = means if _defined(Linear(), loss) else []
+        choices = [f"loss={usual_loss(head.name)}", *(f"head={one}" for one in means)]
         raise InputError(
-            f"loss={loss.name} needs one prediction for each target, but head={head.name} gives "
-            f"{head.range}. Use {_either(losses + means)}."
+            f"loss={loss.name} needs {needs}, but head={head.name} gives {head.range}. "
+            f"Use {_either(choices)}."
         )
     if outputs is not None and outputs % count:
         raise InputError(
@@ -197,7 +199,7 @@ def _check_regression(head: Head, loss: Loss) -> None:
             f"{head.range.closure().describe('targets')}, "
             "but this data's targets are any real number. Use head=linear or loss=se."
         )
-    if not _targets_allowed(head, loss, REALS):
+    if not loss.of_head and not _targets_allowed(head, loss, REALS):
         raise InputError(
             f"loss={loss.name} needs {loss.target_domain.describe('targets')}, "
             "but this data's targets are any real number. Use loss=se."
@@ -209,9 +211,16 @@ def takes_any_target(head: Head, loss: Loss) -> bool:
     return _targets_allowed(head, loss, REALS)
 
 
+def target_region(head: Head, loss: Loss) -> Region:
+    """Return the region in which targets must lie."""
+    if loss.of_head and isinstance(head.range, Distributions):
+        return head.range.support
+    return head.range.closure() if loss.matches_head else loss.target_domain
+
+
 def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
     """Return True if each number of the targets may be anything in `targets`."""
-    home = head.range.closure() if loss.matches_head else loss.target_domain
+    home = target_region(head, loss)
     return home.entries.contains(targets)
 
 
@@ -249,10 +258,11 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     losses = [
         f"loss={other.name}"
         for other in ADVISED_LOSSES
-        if other.domain.per_target == head.range.per_target
-        and _defined(head, other)
-        and _sensible(head, other, outputs)
+        if _defined(head, other) and _sensible(head, other, outputs)
     ]
+    if isinstance(loss.domain, (Distributions, Densities)):
+        able = [other.name for other in HEADS if loss.domain.contains(other.range)]
+        heads = [f"head={able[0]}"] if able else []
     return f" Use {_either(heads + losses)}." if heads or losses else ""
 
 

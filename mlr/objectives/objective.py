@@ -15,7 +15,7 @@ from mlr.losses import CrossEntropy, SmoothedCrossEntropy
 from mlr.losses.base import Loss
 from mlr.objectives import validation
 from mlr.objectives.autograd import attached, is_functional
-from mlr.objectives.compatibility import check_pair, find_head, find_loss
+from mlr.objectives.compatibility import check_pair, find_head, find_loss, target_region
 from mlr.objectives.kernels.kernel import MODERATE, times
 from mlr.objectives.kernels.table import kernel_of
 from mlr.objectives.options import Numbers, vector
@@ -35,7 +35,7 @@ USUAL = {
 class Objective(torch.nn.Module):
     """Losses and closed-form dL/dz of logits (…, K) against targets.
 
-    Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes:
+    Logits are (…, PK) for a head that predicts P numbers for each target. Any leading axes:
     (B, K), or (R, B, K) for R runs; `axis` says where the outputs are if not last. Targets are
     class numbers (…) of an integer type, or rows (…, K): one-hot or soft probabilities, real
     numbers for squared error.
@@ -132,7 +132,7 @@ class Objective(torch.nn.Module):
         self._fitting: set[int] = set()
         if outputs is not None:
             self._check_lengths(outputs)
-        region = validation.target_region(self.head, self.loss)
+        region = target_region(self.head, self.loss)
         self._any_target = region == REALS
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
@@ -385,7 +385,7 @@ class Objective(torch.nn.Module):
         self._look_at(logits)
         if self._any_target or not targets.numel():
             return False
-        if _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
+        if not self.loss.of_head and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
             return True
         validation.check_targets(self.head, self.loss, targets)
         return False

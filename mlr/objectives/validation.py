@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from math import inf
 
 import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError, users_stacklevel
-from mlr.core.domains import Interval, Region
-from mlr.heads.base import Head
+from mlr.core.domains import Distributions, Interval, Region
+from mlr.heads import Beta, Gamma, Gaussian, Head, Poisson
 from mlr.losses.base import Loss
+from mlr.objectives.compatibility import target_region
 
 NO_LABEL = (-100, 255, -1)
 """Numbers that usually mark examples without a label."""
 FEWEST = 32
 """Fewer numbers in [0, 1] may well be logits."""
-
-
-def target_region(head: Head, loss: Loss) -> Region:
-    """Return the region in which targets must lie."""
-    return head.range.closure() if loss.matches_head else loss.target_domain
 
 
 def check_shapes(logits: Tensor, targets: Tensor, per_target: int = 1) -> None:
@@ -59,6 +56,9 @@ def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
     home = region.entries
     if not isinstance(home, Interval):
         return
+    if loss.of_head:
+        _check_support(head, home, t)
+        return
     low, high = (end.item() for end in torch.aminmax(t))
     if not (home.low <= low and high <= home.high):
         _refuse_outside(region, loss, t, (t < home.low) | (t > home.high))
@@ -67,6 +67,34 @@ def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
         low, high = (end.item() for end in torch.aminmax(sums))
         if not (1 - off <= low and high <= 1 + off):
             _refuse_sums(region, loss, t.shape[-1], sums[(sums - 1).abs() > off])
+
+
+def _check_support(head: Head, home: Interval, targets: Tensor) -> None:
+    """Refuse targets that the head's density holds for impossible, and name heads that do not."""
+    outside = _outside(home, targets)
+    if not outside.any():
+        return
+    able = [
+        f"head={one.name}"
+        for one in (Poisson, Beta, Gamma, Gaussian)
+        if isinstance(one.range, Distributions) and not _outside(one.range.support, targets).any()
+    ]
+    raise InputError(
+        f"targets hold {targets[outside][0].item():g}, but head={head.name} needs "
+        f"{home.describe('targets')}. Use {able[0]}."
+        if able
+        else f"targets hold {targets[outside][0].item():g}, which no density holds for possible."
+    )
+
+
+def _outside(home: Interval, targets: Tensor) -> Tensor:
+    """Tell which targets (…) do not lie in `home`; NaN does not count."""
+    low, high = home.low, home.high
+    outside = (targets < low) if home.includes_low else (targets <= low)
+    outside |= (targets > high) if home.includes_high else (targets >= high)
+    if high == inf:
+        outside |= targets.isinf()
+    return outside | (targets != targets.floor()) & ~targets.isnan() if home.whole else outside
 
 
 def warn_of_probabilities(head: Head, logits: Tensor) -> bool:

@@ -60,6 +60,8 @@ class StepValues:
     """class index of each example, in the dtype of the logits (P, R, B)"""
     predictions: Tensor | None = None
     """y (P, R, B, K)"""
+    points: Tensor | None = None
+    """the number that stands for each target of a regression (P, R, B, targets)"""
     prediction_grads: Tensor | None = None
     """dL/dy (P, R, B, K); NaN for a loss that is no function of predictions"""
     network: Mapping[str, Tensor] = field(default_factory=dict)

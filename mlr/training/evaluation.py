@@ -125,17 +125,18 @@ class Evaluation:
     def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
-        For several labels the four numbers of `judged_by`, for heads that predict a standard
-        deviation `predicted_std`, over all targets. With `errors`, for regression `rmse`: √ of the
-        mean of (ŷ − t)² over examples and targets, ŷ being the prediction, of a Gaussian its mean,
-        so that runs of different losses compare.
+        For several labels the four numbers of `judged_by`, for heads that predict a density
+        `predicted_std`, its deviation, over all targets. With `errors`, for regression `rmse`: √ of
+        the mean of (ŷ − t)² over examples and targets, ŷ being the prediction, of a density its
+        mean, so that runs of different losses compare.
         """
         squares = errors and not self.program.subject.judged
         parts = []
         for batch in self.batches():
             parts.append(sums_of(self.program, batch))
             if squares:
-                residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
+                points = self.program.objectives.points(batch.predictions, batch.targets)
+                residuals = points - batch.targets
                 if self.program.units is not None:
                     residuals = self.program.units.differences(residuals)
                 parts[-1]["rmse"] = residuals.square().mean(-1).sum(1)
@@ -152,10 +153,10 @@ def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum over the examples (L,): loss, and what the kind of the data has besides."""
     sums = {"loss": batch.losses.sum(1)}
     if program.spread:
-        spreads = batch.predictions[..., batch.targets.shape[-1] :]
+        stds = program.objectives.stds(batch.predictions, batch.targets)
         if program.units is not None:
-            spreads = program.units.differences(spreads)
-        sums["predicted_std"] = spreads.mean(-1).sum(1)
+            stds = program.units.differences(stds)
+        sums["predicted_std"] = stds.mean(-1).sum(1)
     if program.classification:
         sums["accuracy"] = batch.right.sum(1)
     if program.multilabel:

@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError, known, positive, whole
+from mlr.core.domains import REALS, Distributions
 from mlr.data.base import Dataset
+from mlr.objectives.compatibility import target_region
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
 from mlr.training.own_updates import OwnSchedule
@@ -63,8 +65,8 @@ class Experiment:
         stopping: patience in updates, and how much lower is lower.
 
     Raises:
-        InputError: a value out of range, a batch larger than the training split, or patience
-            without validation examples.
+        InputError: a value out of range, a batch larger than the training split, patience
+            without validation examples, or targets that the head's density cannot have.
     """
 
     objective: Objective
@@ -101,6 +103,7 @@ class Experiment:
                 f"stopping.by={ERROR} needs one class an example, which data={self.data.name} "
                 f"does not have; use stopping.by={LOSS}."
             )
+        self._check_targets()
         examples = len(self.data.train)
         if self.batch_size > examples:
             raise InputError(
@@ -108,6 +111,19 @@ class Experiment:
                 f"example{'s' * (examples != 1)} of data={self.data.name}; "
                 f"use batch_size={examples}{' or less' * (examples > 1)}."
             )
+
+    def _check_targets(self) -> None:
+        """Refuse data that the density of the head holds for impossible, as counts below 0."""
+        from mlr.objectives.validation import check_targets
+
+        head, loss = self.objective.head, self.objective.loss
+        if not loss.of_head or target_region(head, loss) == REALS:
+            return
+        for split in (self.data.train, self.data.val, self.data.test):
+            try:
+                check_targets(head, loss, split.targets)
+            except InputError as error:
+                raise InputError(f"data={self.data.name}: {error}") from None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -122,8 +138,9 @@ class Experiment:
 
     @property
     def spread(self) -> bool:
-        """Tell if a standard deviation is predicted for each target."""
-        return self.objective.head.range.per_target > 1
+        """Tell if a density, and so a standard deviation, is predicted for each target."""
+        region = self.objective.head.range
+        return isinstance(region, Distributions) and region.density
 
     @cached_property
     def function(self) -> Hashable:
@@ -167,6 +184,7 @@ class Experiment:
             # a schedule of torch depends on the rate
             "optimizer.lr": optimizer.lr if isinstance(self.schedule, OwnSchedule) else None,
             "max_grad_norm": self.max_grad_norm is None,
+            "density": self.spread,
             **{name: getattr(self, name) for name in SHARED},
         }
 

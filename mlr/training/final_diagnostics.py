@@ -110,9 +110,10 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
         counts = {f"outputs_target_{side}": there.sum((1, 2)) for side, there in sides.items()}
         return sums | counts
     if not program.classification:
+        points = program.objectives.points(outputs, batch.targets)
         if program.units is not None:
-            outputs = program.units.values(outputs)
-        means = outputs[..., : batch.targets.shape[-1]].mean(-1)
+            points = program.units.values(points)
+        means = points.mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
     for target, (means, there) in zip((1, 0), by_target(outputs, batch.labels), strict=True):

@@ -169,10 +169,12 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     predictions = spreads = None
     if program.spread or "predictions" in fields:
         predictions = objectives.predictions(logits, axis=1)
-        spreads = predictions[..., targets.shape[-1] :] if program.spread else None
-    told = predictions
-    if predictions is not None and program.units is not None:
-        told = program.units.values(predictions)
+        spreads = objectives.stds(predictions, targets, axis=1) if program.spread else None
+    points = None
+    if predictions is not None and not program.classification:
+        points = objectives.points(predictions, targets, axis=1)
+    if program.units is not None:
+        points = None if points is None else program.units.values(points)
         spreads = None if spreads is None else program.units.differences(spreads)
     prediction_grads = None
     if predictions is not None and "prediction_grads" in fields:
@@ -189,7 +191,8 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         right_labels=right_labels,
         spreads=spreads,
         labels=labels if "labels" in fields else None,
-        predictions=told,
+        predictions=predictions,
+        points=points,
         prediction_grads=prediction_grads,
         network=stack_network(steps),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),

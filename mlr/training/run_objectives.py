@@ -14,6 +14,7 @@ from mlr.heads.functions import log_odds
 from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.objectives.kernels.kernel import Kernel
+from mlr.objectives.kernels.table import on_predictions
 
 
 class RunObjectives:
@@ -88,6 +89,14 @@ class RunObjectives:
     def predictions(self, logits: Tensor, axis: int = 0) -> Tensor:
         """y (…, L, B, K)."""
         return self._map(lambda group, z: group.head(z), axis, logits, logits)
+
+    def points(self, predictions: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """The number (…, L, B, K) that stands for each target of regressions."""
+        return self._map(_points, axis, targets, predictions)
+
+    def stds(self, predictions: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """Standard deviation (…, L, B, K) of each target, of heads that predict a density."""
+        return self._map(_stds, axis, targets, predictions)
 
     def prediction_grads(self, predictions: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """dL/dy (…, L, B, K); NaN where a loss is no function of predictions."""
@@ -166,6 +175,14 @@ class Group(NamedTuple):
     kernel: Kernel
 
 
+def _points(group: Group, predictions: Tensor) -> Tensor:
+    return group.head.point(predictions)
+
+
+def _stds(group: Group, predictions: Tensor) -> Tensor:
+    return group.head.std(predictions)
+
+
 def _cut(group: Group, values: Tensor, axis: int) -> Tensor:
     """Narrow values to the group's lanes."""
     count = group.rows.stop - group.rows.start
@@ -181,7 +198,7 @@ def _prediction_grads(group: Group, predictions: Tensor, targets: Tensor) -> Ten
     # copies, for autograd takes nothing that was made in inference mode
     with torch.inference_mode(False), torch.enable_grad():
         own = predictions.clone().requires_grad_()
-        losses = group.loss(own, targets.clone())
+        losses = on_predictions(group.head, group.loss)(own, targets.clone())
         return torch.autograd.grad(losses.sum(), own)[0]
 
 

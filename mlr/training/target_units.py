@@ -31,12 +31,8 @@ class TargetUnits:
         )
 
     def values(self, predictions: Tensor) -> Tensor:
-        """Convert predictions (…, L, B, M ≥ K), of which the first K are in the targets' unit."""
-        count = self.divisor.shape[-1]
-        means = torch.addcmul(self.offset, predictions[..., :count], self.divisor)
-        if predictions.shape[-1] == count:
-            return means
-        return torch.cat((means, predictions[..., count:]), dim=-1)
+        """Convert predicted numbers (…, L, B, K)."""
+        return torch.addcmul(self.offset, predictions, self.divisor)
 
     def differences(self, values: Tensor) -> Tensor:
         """Convert differences of targets and standard deviations (…, L, B, K)."""

@@ -13,6 +13,7 @@ import mlr.information
 import mlr.losses
 import mlr.objectives
 from mlr.docs import build, part_pages, reference
+from tests.docs.test_published import WITHOUT
 
 pytest.importorskip("sphinx")
 
@@ -31,7 +32,8 @@ def test_every_page_is_short_and_begins_with_its_purpose(source):
     assert len(pages) > 50
     for page in pages:
         lines = page.read_text().splitlines()
-        assert len(lines) < 200, page
+        # the generated list of names is as long as there are names
+        assert len(lines) < 200 or page.name == "api.md", page
         assert lines[0].startswith("# "), page
         assert lines[2].startswith("This page "), page
 
@@ -86,7 +88,7 @@ def test_every_head_and_loss_has_a_section_of_published_values(source):
     for name in (*(f"heads/{one.name}" for one in mlr.heads.HEADS),
                  *(f"losses/{one.name}" for one in mlr.losses.LOSSES)):  # fmt: skip
         _, _, section = (source / f"{name}.md").read_text().partition("\n## Published values\n")
-        assert section.count("| printed | here |") == (name != "losses/gce"), name
+        assert section.count("| printed | here |") == (name not in WITHOUT), name
     text = (source / "losses" / "bce.md").read_text()
     assert "| `0.21616` | `0.216161875` | [scikit-learn, `log_loss`](https://scikit-learn" in text
 

@@ -12,6 +12,7 @@ import yaml
 
 from mlr.core.checks import InputError
 from mlr.heads import HEADS
+from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import LOSSES, OTHER_NAMES
 from mlr.objectives.compatibility import USUAL_LOSSES, check_pair, find_head
 from tests.docs import claims
@@ -81,7 +82,7 @@ def legal(head: str, loss: str, outputs: int) -> bool:
 def test_what_to_take_is_legal():
     text = (ROOT / "mlr" / "docs" / "heads_and_losses.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|`]+) \| `(\w+)` \| `(\w+)` \|$", text, re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 9
     for targets, head, loss in rows:
         assert legal(head, loss, 1 if "one output" in targets else 3), targets
 
@@ -93,16 +94,24 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
 
     everywhere = {(head.name, k) for head in HEADS for k in (1, 3)}
     everywhere -= {("softmax", 1), ("sparsemax", 1)}  # the constant 1
-    but_gaussian = {pair for pair in everywhere if pair[0] != "gaussian"}
-    assert partners("matching") == partners("hinge") == but_gaussian
-    assert partners("mae") == {pair for pair in but_gaussian if pair[0] != "linear"}
+    of_numbers = {head.name for head in HEADS if issubclass(head, NumbersHead)}
+    points = {pair for pair in everywhere if pair[0] not in of_numbers}
+    assert partners("matching") == partners("hinge") == partners("se") == points
+    for loss in ("mae", "huber", "log_cosh", "pinball", "expectile"):
+        assert partners(loss) == points, loss
+    of_densities = {(head, k) for head in of_numbers - {"quantiles"} for k in (1, 3)}
+    assert partners("nll") == of_densities
+    assert partners("beta_nll") == {("gaussian", 1), ("gaussian", 3)}
+    assert partners("quantile_score") == {("quantiles", 1), ("quantiles", 3)}
     for loss in ("focal", "gce", "smoothed_ce"):
         assert partners(loss) == partners("ce"), loss
 
 
 def test_defaults_that_pages_name():
     text = page("heads_and_losses")
-    for loss, key in (("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon")):
+    scalars = (("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon"), ("huber", "delta"),
+               ("pinball", "tau"), ("expectile", "tau"), ("beta_nll", "beta"))  # fmt: skip
+    for loss, key in scalars:
         assert f"`{loss}` (`loss.{key}={default(f'loss/{loss}.yaml')[key]:g}`" in text
     assert "`cross_entropy` and `mse` are other names of `ce` and `se`" in text
     assert OTHER_NAMES == {"cross_entropy": "ce", "mse": "se"}

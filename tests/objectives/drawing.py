@@ -22,9 +22,12 @@ SEVERAL = {2: 0.4, 3: 0.45, 10: 0.15}
 SWITCHES = (0.35, 0.69, 15.9, 17.0, 20, 36.7, 37.4, 40, 87.3, 88.7, 100, 103.97, 300, 600, 708, 745)
 """Where formulas may change over, or eᶻ and its like leave a type."""
 LARGEST = 1e20
+SIGNED = ("mae", "pinball")
+"""Losses whose gradient jumps where an error is 0."""
+OF_ERROR = ("huber", "log_cosh", "pinball", "expectile")
 REAL_TARGETS = [
-    *(("linear", loss) for loss in ("se", "matching", "gaussian_nll")),
-    *(("sigmoid", loss) for loss in ("se", "gaussian_nll")),
+    *(("linear", loss) for loss in ("se", "matching", "gaussian_nll", *OF_ERROR)),
+    *(("sigmoid", loss) for loss in ("se", "gaussian_nll", *OF_ERROR)),
 ]
 CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax")
 
@@ -51,7 +54,7 @@ def draw(
     y = predicted(head, z)
     summed = _of_several(find_loss(loss).target_domain) or loss == "matching"
     # the sign of y − t, which mae's gradient is, means nothing where they are equal
-    free, shared = (FREE[:4], DISTRIBUTIONS[:4]) if loss == "mae" else (FREE, DISTRIBUTIONS)
+    free, shared = (FREE[:4], DISTRIBUTIONS[:4]) if loss in SIGNED else (FREE, DISTRIBUTIONS)
     if _of_several(find_head(head).range):
         t = on_the_simplex(_mixed(shared, rng, y), dtype)
         if not summed:

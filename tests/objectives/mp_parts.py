@@ -14,7 +14,7 @@ from tests.objectives.mp_reference import predictions
 LOG_FLOOR = mpf(-100)
 PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax")
 """Heads that reach 0 and 1, where logarithms are floored and have no gradient."""
-SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
+SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1, "delta": 1.0, "tau": 0.5}
 """Defaults of the losses' scalars."""
 
 Vector = list[mpf]
@@ -32,7 +32,11 @@ def reference(
     if loss == "matching":
         value = potential(head, z) - sum(a * b for a, b in zip(t, z, strict=True))
         return value + constant(head, t), _errors(chances, t)
-    if loss in ("se", "mae", "hinge"):
+    if loss in ERRORS:
+        scalar = {**SCALARS, **scalars}.get("delta" if loss == "huber" else "tau")
+        pairs = [ERRORS[loss](d, mpf(scalar)) for d in _errors(chances, t)]
+        value, dy = sum(a for a, _ in pairs), [b for _, b in pairs]
+    elif loss in ("se", "mae", "hinge"):
         value, dy = {"se": _se, "mae": _mae, "hinge": _hinge}[loss](chances, t)
     else:
         floor = LOG_FLOOR if head in PIECEWISE else -mp.inf
@@ -188,6 +192,33 @@ def _hinge(chances: list[Chance], t: Vector) -> tuple[mpf, Vector]:
         value += b * max(mpf(0), 2 * rest) + (1 - b) * max(mpf(0), 2 * y)
         slope.append(2 * ((1 - b) * (y > 0) - b * (rest > 0)))
     return value, slope
+
+
+def _huber(d: mpf, delta: mpf) -> tuple[mpf, mpf]:
+    if abs(d) <= delta:
+        return d * d / 2, d
+    return delta * (abs(d) - delta / 2), delta * mp.sign(d)
+
+
+def _log_cosh(d: mpf, _: mpf) -> tuple[mpf, mpf]:
+    # mpmath's cosh of large numbers has more digits than fit
+    size = abs(d)
+    value = size + mp.log1p(mp.exp(-2 * size)) - mp.log(2) if size > 1 else mp.log(mp.cosh(d))
+    return value, mp.tanh(d)
+
+
+def _pinball(d: mpf, tau: mpf) -> tuple[mpf, mpf]:
+    weight = 1 - tau if d > 0 else tau
+    return weight * abs(d), weight * mp.sign(d)
+
+
+def _expectile(d: mpf, tau: mpf) -> tuple[mpf, mpf]:
+    weight = 1 - tau if d > 0 else tau
+    return weight * d * d, 2 * weight * d
+
+
+ERRORS = {"huber": _huber, "log_cosh": _log_cosh, "pinball": _pinball, "expectile": _expectile}
+"""ρ and ρ' of the error d and the loss's scalar."""
 
 
 def _errors(chances: list[Chance], t: Vector) -> Vector:

@@ -28,7 +28,7 @@ TINY = 2.0**-60
 """Logits below it start with 1536 bits: in few, 1 + z is 1 however often that is repeated."""
 
 
-PLAIN = ("se", "gaussian_nll", "mae", "hinge", "matching")
+PLAIN = ("se", "gaussian_nll", "mae", "hinge", "matching", *parts.OF_ERROR)
 """Losses of y − t, whose terms y and t may cancel; all others add up terms of one sign."""
 
 
@@ -196,6 +196,9 @@ def term_sizes(head: str, loss: str, bits: int, z: list[float], t: list[float]) 
     off = gmpy2.div_2exp(mpfr(1), bits - 2)
     squares = sum((abs(a) + b * off) * b for a, b in zip(out.errors(t), errors, strict=True))
     value = {"mae": sum(errors), "hinge": 2 * sum(errors)}.get(loss, squares)
+    if loss in parts.OF_ERROR:  # what an error off by the rounding of its terms makes of ρ(d)
+        slopes = LOSSES[loss](out, t)[1]
+        value = sum((abs(a) + b * off) * b for a, b in zip(slopes, errors, strict=True))
     return [value if loss in PLAIN else mpfr(0), *of_logits]
 
 

@@ -16,7 +16,7 @@ from tests.objectives.oracle_base import (
 
 FAR = 300
 """|z| from which the probit's tail is its asymptotic series."""
-SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
+SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1, "delta": 1.0, "tau": 0.5}
 """Defaults of the losses' scalars."""
 
 
@@ -178,8 +178,43 @@ def gaussian_nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     return sum(x * x for x in d) / 2 + constant, d
 
 
+def huber(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ ½d² within δ, δ|d| − ½δ² beyond."""
+    delta = mpfr(SCALARS["delta"])
+    d = out.errors(t)
+    value = sum(x * x / 2 if abs(x) <= delta else delta * abs(x) - delta**2 / 2 for x in d)
+    return value, [min(max(x, -delta), delta) for x in d]
+
+
+def log_cosh(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ log cosh d, by its half-angle form: log(1 + 2 sinh²(½d))."""
+    d = [min(max(x, mpfr(-FARTHEST)), mpfr(FARTHEST)) for x in out.errors(t)]
+    beyond = sum(abs(x) - abs(y) for x, y in zip(out.errors(t), d, strict=True))
+    value = beyond + sum(gmpy2.log1p(2 * gmpy2.sinh(x / 2) ** 2) for x in d)
+    return value, [gmpy2.tanh(x) for x in d]
+
+
+def pinball(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ max(−τd, (1 − τ)d)."""
+    tau = mpfr(SCALARS["tau"])
+    d = out.errors(t)
+    slopes = [(1 - tau) * (x > 0) - tau * (x < 0) for x in d]
+    return sum(max(-tau * x, (1 - tau) * x) for x in d), slopes
+
+
+def expectile(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ |τ − [d > 0]| d²."""
+    tau = mpfr(SCALARS["tau"])
+    d = out.errors(t)
+    return (
+        sum(abs(tau - (x > 0)) * x * x for x in d),
+        [2 * abs(tau - (x > 0)) * x for x in d],
+    )
+
+
 HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, probit, cloglog)}
-LOSSES = {f.__name__: f for f in (gaussian_nll, mae, hinge, focal, gce, smoothed_ce)}
+OF_ERROR = {f.__name__: f for f in (huber, log_cosh, pinball, expectile)}
+LOSSES = OF_ERROR | {f.__name__: f for f in (gaussian_nll, mae, hinge, focal, gce, smoothed_ce)}
 MATCHING = {
     "probit": probit_matching,
     "cloglog": cloglog_matching,

@@ -11,6 +11,7 @@ import pytest
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
 from mlr.heads import HEADS, Head
+from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import LOSSES
 from mlr.objectives import check_pair
 
@@ -41,10 +42,42 @@ REFUSED = [
         "Use head=softmax, loss=bce or loss=se. objective.strict=false runs it.",
     ),
     (
-        ("linear", "mae", None),
-        "loss=mae needs predictions in [0, 1], but head=linear gives any real number. "
-        "Use head=sigmoid, head=clipped_linear or loss=se.",
+        ("linear", "nll", None),
+        "loss=nll needs predictions that are the parameters of a density, but head=linear gives "
+        "any real number. Use head=gaussian or loss=se.",
     ),
+    (
+        ("linear", "quantile_score", None),
+        "loss=quantile_score needs predictions that are quantiles, but head=linear gives any real "
+        "number. Use head=quantiles or loss=se.",
+    ),
+    (
+        ("linear", "beta_nll", None),
+        "loss=beta_nll needs predictions that are means and standard deviations, but head=linear "
+        "gives any real number. Use head=gaussian or loss=se.",
+    ),
+    (
+        ("poisson", "se", None),
+        "loss=se needs one prediction for each target, but head=poisson gives the mean of a "
+        "Poisson distribution. Use loss=nll or head=linear.",
+    ),
+    (
+        ("poisson", "matching", None),
+        "loss=matching needs one prediction for each target, but head=poisson gives the mean of a "
+        "Poisson distribution. Use loss=nll or head=linear.",
+    ),
+    (
+        ("laplace", "gaussian_nll", None),
+        "loss=gaussian_nll needs predictions that are means and standard deviations, but "
+        "head=laplace gives a median and a scale of a Laplace distribution. "
+        "Use loss=nll or head=linear.",
+    ),
+    (
+        ("quantiles", "nll", None),
+        "loss=nll needs predictions that are the parameters of a density, but head=quantiles gives "
+        "the quantiles of 0.1, 0.5, 0.9. Use loss=quantile_score.",
+    ),
+    (("mdn", "nll", 3), "head=mdn needs 9 outputs for each target, but there are 3."),
     (
         ("linear", "focal", 3),
         "loss=focal needs predictions that are probabilities and sum to 1, but "
@@ -90,18 +123,34 @@ def test_refusals(pair, sentence):
         check_pair(*pair)
 
 
+OF_NUMBERS = ("nll", "beta_nll", "quantile_score")
+ALLOWED = {"gaussian": ["gaussian_nll", "nll", "beta_nll"], "quantiles": ["quantile_score"]}
+
+
 @pytest.mark.parametrize("outputs", [None, 1, 2, 10])
 def test_all_other_pairs_are_legal(outputs):
     of_choices = ("ce", "focal", "gce", "smoothed_ce")
     of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog")
     refused = {
-        *(("linear", loss) for loss in ("bce", "mae", *of_choices)),
+        *(("linear", loss) for loss in ("bce", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
         *((h, loss.name) for h in ("softmax", "sparsemax") for loss in LOSSES if outputs == 1),
         *(
-            ("gaussian", loss.name)
+            (head.name, loss.name)
+            for head in HEADS
             for loss in LOSSES
-            if loss.name != "gaussian_nll" or outputs == 1
+            if issubclass(head, NumbersHead) != (loss.name in OF_NUMBERS)
+            and (head.name, loss.name) != ("gaussian", "gaussian_nll")
+        ),
+        *(
+            (head.name, loss)
+            for head in HEADS
+            for loss in ("gaussian_nll", *OF_NUMBERS)
+            if issubclass(head, NumbersHead)
+            and (
+                loss not in ALLOWED.get(head.name, ["nll"])
+                or (outputs or 0) % head.range.per_target
+            )
         ),
     }
     for head in HEADS:

@@ -14,7 +14,7 @@ from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES, Quantity, recorded
 from mlr.analysis.report.content import Content, ReportGroup
 from mlr.core.checks import InputError
-from mlr.core.domains import Interval
+from mlr.core.domains import Densities, Interval
 from mlr.heads import Head
 from mlr.losses import Loss
 from mlr.objectives import Objective
@@ -133,9 +133,10 @@ def theory(group: ReportGroup) -> dict[str, Any]:
         head = make_part("head", run.config.get("head") or {}, Head, ())  # type: ignore[type-abstract]
         loss = make_part("loss", run.config.get("loss") or {}, Loss, ())  # type: ignore[type-abstract]
         if head.range.per_target != 1:
-            raise InputError(f"head={head.name} has two logits for each target: no one curve.")
+            count = "two" if head.range.per_target == 2 else str(head.range.per_target)
+            raise InputError(f"head={head.name} has {count} logits for each target: no one curve.")
         classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
-        alone = head.range.least_outputs == 1 and isinstance(loss.domain, Interval)
+        alone = head.range.least_outputs == 1 and isinstance(loss.domain, (Interval, Densities))
         outputs = 1 if alone else head.outputs(len(classes))
         objective = Objective(head, loss, outputs=outputs, strict=False)
     except InputError as error:  # not mlr's own parts, or not of one logit for each target

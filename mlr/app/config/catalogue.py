@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlr.app.config import output_paths as places
 from mlr.core.checks import nearest, unknown
-from mlr.losses import AMBIGUOUS, OTHER_NAMES
+from mlr.losses import OTHER_NAMES
 from mlr.probes.families import FAMILIES, families_on
 
 GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes", "experiment")
@@ -106,8 +106,6 @@ def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str
         name: as typed.
         known: all choices, where a folder of the user's adds to mlr's.
     """
-    if group == "loss" and name in AMBIGUOUS:
-        return AMBIGUOUS[name]
     there = choices().get(group, []) if known is None else known
     near = next((f"{other}={name}" for other, names in choices().items() if name in names), None)
     if near is None:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from mlr.losses import (
-    AbsoluteError,
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,
@@ -26,6 +25,7 @@ from mlr.losses import (
     SquaredError,
 )
 from mlr.objectives.kernels.class_terms import ClassTerm, TermsOf
+from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
 
@@ -112,14 +112,18 @@ def squared_error(terms_of: TermsOf) -> Kernel:
     return Kernel(lambda z, t: half_squares(terms_of(z).error(t)), gradient)
 
 
-def absolute_error(terms_of: TermsOf) -> Kernel:
-    """Σ |y − t|."""
+def error_costs(terms_of: TermsOf, cost: ErrorCost) -> Kernel:
+    """Σ ρ(y − t)."""
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         terms = terms_of(z)
-        return terms.error(t).sign() * terms.slope
+        return cost.slope(terms.error(t)) * terms.slope
 
-    return Kernel(lambda z, t: terms_of(z).error(t).abs().sum(-1), gradient)
+    return Kernel(lambda z, t: cost.value(terms_of(z).error(t)).sum(-1), gradient)
+
+
+def _of_error(make: Callable[[Any], ErrorCost]) -> Callable[[TermsOf, Any], Kernel]:
+    return lambda terms, loss: error_costs(terms, make(loss))
 
 
 def hinge(terms_of: TermsOf) -> Kernel:
@@ -140,10 +144,10 @@ CLASS_LOSSES: dict[type[Loss], Callable[[TermsOf, Any], Kernel]] = {
     SquaredError: lambda terms, loss: squared_error(terms),
     BinaryCrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM, both=True),
     CrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM),
-    AbsoluteError: lambda terms, loss: absolute_error(terms),
     Hinge: lambda terms, loss: hinge(terms),
     Focal: lambda terms, loss: class_costs(terms, focal(loss.gamma)),
     GeneralisedCrossEntropy: lambda terms, loss: class_costs(terms, generalised(loss.q)),
     SmoothedCrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM, weigh=loss.smoothed),
+    **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
 }
 """A loss of mlr's, with the class terms of any head → the kernel."""

@@ -19,16 +19,21 @@ from mlr.objectives.kernels.kernel import Kernel
 
 def gaussian_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ ½r² + s + ½ log 2π."""
-    r, _ = _residuals(z, t)
+    return gaussian_costs(z, t).sum(-1)
+
+
+def gaussian_costs(z: Tensor, t: Tensor) -> Tensor:
+    """½r² + s + ½ log 2π (…, K)."""
+    r, _ = residuals(z, t)
     # halving first keeps the largest squares finite
     half, s = 0.5 * r * r, z.chunk(2, -1)[1]
     # where r² is infinite the sum is, even if log σ is −∞
-    return torch.where(half.isinf(), half, half + s + HALF_LOG_TAU).sum(-1)
+    return torch.where(half.isinf(), half, half + s + HALF_LOG_TAU)
 
 
 def gaussian_gradient(z: Tensor, t: Tensor) -> Tensor:
     """(−r e⁻ˢ, 1 − r²)."""
-    r, (first, second) = _residuals(z, t)
+    r, (first, second) = residuals(z, t)
     return torch.cat([-r * first * second, 1 - r * r], -1)
 
 
@@ -44,7 +49,7 @@ def of_deviation_one(se: Kernel) -> Kernel:
     return Kernel(losses, se.gradient, se.differentiable)
 
 
-def _residuals(z: Tensor, t: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def residuals(z: Tensor, t: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """r = (t − m)e⁻ˢ (…, K), and two factors of e⁻ˢ."""
     m, s = z.chunk(2, -1)
     # the second factor is 1 but where e⁻ˢ alone may be no number; beyond the ends r² and dL/dm
@@ -53,6 +58,26 @@ def _residuals(z: Tensor, t: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     near = s.clamp(-end, end)
     factors = (-near).exp(), (near - s).clamp(-end, end).exp()
     return (t - m) * factors[0] * factors[1], factors
+
+
+def beta_nll(beta: float) -> Kernel:
+    """The likelihood of each target with the weight σ^2β, which is held."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        return (_weights(beta, z) * gaussian_costs(z, t)).sum(-1)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        r, (first, second) = residuals(z, t)
+        s = z.chunk(2, -1)[1]
+        # e^(2β − 1)s as one number
+        to_mean = -r * (first * second if beta == 0 else ((2 * beta - 1) * s).exp())
+        return torch.cat([to_mean, _weights(beta, z) * (1 - r * r)], -1)
+
+    return Kernel(losses, gradient)
+
+
+def _weights(beta: float, z: Tensor) -> Tensor:
+    return (2 * beta * z.chunk(2, -1)[1]).exp()
 
 
 GAUSSIAN_NLL = Kernel(gaussian_losses, gaussian_gradient)

@@ -22,6 +22,7 @@ from mlr.losses import (
     Hinge,
     Loss,
     Matching,
+    Pinball,
     SmoothedCrossEntropy,
     SquaredError,
 )
@@ -34,6 +35,7 @@ from mlr.objectives.kernels.class_losses import (
 )
 from mlr.objectives.kernels.class_numbers import softmax_ce_of_classes
 from mlr.objectives.kernels.class_terms import ClassTerm, ClassTerms, floored_terms
+from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
 
@@ -112,18 +114,37 @@ def class_costs(cost: ClassCost, weigh: Callable[[Tensor], Tensor] = unchanged) 
     return Kernel(losses, gradient)
 
 
-def softmax_mae_losses(z: Tensor, t: Tensor) -> Tensor:
-    """Σ |y_k − t_k|."""
-    return _error(softmax_term(z), t).abs().sum(-1)
+def error_costs(cost: ErrorCost) -> Kernel:
+    """Σ ρ(y_k − t_k), y = softmax(z)."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        return cost.value(_error(softmax_term(z), t)).sum(-1)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        term = softmax_term(z)
+        return _to_logits(term, -term.p * cost.slope(_error(term, t)))
+
+    return Kernel(losses, gradient)
 
 
-def softmax_mae_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """y_k Σ_j y_j (s_k − s_j), s = sign(y − t): sums of one sign, but where y_k = t_k."""
-    term = softmax_term(z)
-    sign = _error(term, t).sign()
-    over, under, even = ((term.p * (sign == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
-    up, down = 2 * under + even, -(2 * over + even)
-    return term.p * torch.where(sign > 0, up, torch.where(sign < 0, down, under - over))
+def _of_error(make: Callable[[Any], ErrorCost]) -> Callable[[Any], Kernel]:
+    return lambda loss: error_costs(make(loss))
+
+
+def two_slopes(cost: ErrorCost, above: float, below: float) -> Kernel:
+    """Σ ρ(y_k − t_k) of a cost of two slopes: `above` where y > t, −`below` where y < t."""
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        # y_k Σ_j y_j (s_k − s_j): sums of one sign, but where y_k = t_k
+        term = softmax_term(z)
+        sign = _error(term, t).sign()
+        over, under, even = ((term.p * (sign == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
+        whole = above + below
+        up, down = whole * under + above * even, -(whole * over + below * even)
+        level = below * under - above * over
+        return term.p * torch.where(sign > 0, up, torch.where(sign < 0, down, level))
+
+    return Kernel(error_costs(cost).losses, gradient)
 
 
 def softmax_hinge_losses(z: Tensor, t: Tensor) -> Tensor:
@@ -212,11 +233,13 @@ SOFTMAX_CE = Kernel(
     of_classes=softmax_ce_of_classes,
 )
 SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
+    **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
     SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
     BinaryCrossEntropy: lambda loss: Kernel(softmax_bce_losses, softmax_bce_gradient),
     CrossEntropy: lambda loss: SOFTMAX_CE,
     Matching: lambda loss: SOFTMAX_CE,
-    AbsoluteError: lambda loss: Kernel(softmax_mae_losses, softmax_mae_gradient),
+    AbsoluteError: lambda loss: two_slopes(absolute(), 1.0, 1.0),
+    Pinball: lambda loss: two_slopes(pinball(loss.tau), 1 - loss.tau, loss.tau),
     Hinge: lambda loss: Kernel(softmax_hinge_losses, softmax_hinge_gradient),
     Focal: lambda loss: class_costs(focal(loss.gamma)),
     GeneralisedCrossEntropy: lambda loss: class_costs(generalised(loss.q)),

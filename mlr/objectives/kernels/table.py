@@ -9,31 +9,51 @@ from typing import Any, TypeAlias
 from torch import Tensor, func
 
 from mlr.heads import (
+    Beta,
     ClippedLinear,
     ComplementaryLogLog,
+    Gamma,
     Gaussian,
     HardSigmoid,
     Head,
+    Laplace,
     Linear,
+    LogNormal,
+    MixtureOfGaussians,
+    NegativeBinomial,
+    Poisson,
     Probit,
+    Quantiles,
     Sigmoid,
     Softmax,
     Sparsemax,
+    StudentT,
 )
+from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import (
+    BetaNll,
     BinaryCrossEntropy,
     CrossEntropy,
     GaussianNll,
     Hinge,
     Loss,
     Matching,
+    NegativeLogLikelihood,
+    QuantileScore,
     SquaredError,
 )
 from mlr.objectives.kernels import matching
 from mlr.objectives.kernels.class_losses import CLASS_LOSSES, hinge
 from mlr.objectives.kernels.class_terms import TERMS, linear_terms
-from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, of_deviation_one
+from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, linear_kernel
+from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, beta_nll, of_deviation_one
 from mlr.objectives.kernels.kernel import Kernel
+from mlr.objectives.kernels.likelihoods.counts import NEGATIVE_BINOMIAL_NLL, POISSON_NLL
+from mlr.objectives.kernels.likelihoods.mixture import mixture_nll
+from mlr.objectives.kernels.likelihoods.positive import GAMMA_NLL, LOG_NORMAL_NLL
+from mlr.objectives.kernels.likelihoods.quantile_score import quantile_score
+from mlr.objectives.kernels.likelihoods.real import LAPLACE_NLL, STUDENT_NLL
+from mlr.objectives.kernels.likelihoods.share import BETA_NLL
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
 from mlr.objectives.kernels.softmax import SOFTMAX, SPARSEMAX_MATCHING, projected, sparsemax_terms
@@ -53,6 +73,15 @@ def _class_losses() -> dict[Pair, Entry]:
     for loss_type, make_softmax in SOFTMAX.items():
         entries[Softmax, loss_type] = _of_loss(make_softmax)
     return entries
+
+
+def _linear_errors() -> dict[Pair, Entry]:
+    """The linear head with every loss of the error."""
+
+    def of(make: Callable[[Any], ErrorCost]) -> Entry:
+        return lambda head, loss: linear_kernel(make(loss))
+
+    return {(Linear, loss): of(make) for loss, make in ERROR_COSTS.items()}
 
 
 def _of_loss(
@@ -78,6 +107,7 @@ def _made(entry: Entry, head: Head, loss: Loss) -> Kernel:
 
 KERNELS: dict[Pair, Entry] = {
     **_class_losses(),
+    **_linear_errors(),
     (Linear, SquaredError): LINEAR_SE,
     (Linear, Hinge): hinge(linear_terms),
     (ClippedLinear, SquaredError): CLIPPED_SE,
@@ -93,6 +123,17 @@ KERNELS: dict[Pair, Entry] = {
     (ComplementaryLogLog, Matching): matching.CLOGLOG_MATCHING,
     (Sparsemax, Matching): SPARSEMAX_MATCHING,
     (Gaussian, GaussianNll): GAUSSIAN_NLL,
+    (Gaussian, BetaNll): lambda head, loss: beta_nll(loss.beta),
+    (Gaussian, NegativeLogLikelihood): GAUSSIAN_NLL,
+    (Poisson, NegativeLogLikelihood): POISSON_NLL,
+    (NegativeBinomial, NegativeLogLikelihood): NEGATIVE_BINOMIAL_NLL,
+    (Laplace, NegativeLogLikelihood): LAPLACE_NLL,
+    (StudentT, NegativeLogLikelihood): STUDENT_NLL,
+    (Gamma, NegativeLogLikelihood): GAMMA_NLL,
+    (LogNormal, NegativeLogLikelihood): LOG_NORMAL_NLL,
+    (Beta, NegativeLogLikelihood): BETA_NLL,
+    (MixtureOfGaussians, NegativeLogLikelihood): lambda head, loss: mixture_nll(head.components),
+    (Quantiles, QuantileScore): lambda head, loss: quantile_score(head),
 }
 """Every legal pair of mlr's heads and losses, and those that `register` adds."""
 KERNELS |= _gaussian_nll(KERNELS)
@@ -130,12 +171,20 @@ def composed(head: Head, loss: Loss) -> Kernel:
 
     A loss on logits is loss(z, t), whatever the head.
     """
+    cost = on_predictions(head, loss)
 
     def losses(z: Tensor, t: Tensor) -> Tensor:
-        return loss(z if loss.on_logits else head(z), t)
+        return cost(z if loss.on_logits else head(z), t)
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         slopes: Tensor = func.grad(lambda x: losses(x, t).sum())(z)
         return slopes
 
     return Kernel(losses, gradient, differentiable=True)
+
+
+def on_predictions(head: Head, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss as a function of predictions and targets; some have it of the head."""
+    if loss.of_head and isinstance(head, NumbersHead):
+        return head.cost
+    return loss

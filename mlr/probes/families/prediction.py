@@ -13,8 +13,8 @@ class Prediction(Probe):
     `prediction/target_1`: over the outputs whose target is 1, which is one output per example,
     that of its class; for a single output, over the examples of class 1. `prediction/target_0`:
     over all other outputs. With several labels an example has any number of either, and the means
-    are over outputs. For regression `prediction/mean`, over all examples and outputs,
-    without predicted standard deviations.
+    are over outputs. For regression `prediction/mean`, over all examples and targets: of a head
+    that predicts a density, of its means; of quantiles, of the middle one.
 
     Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
     """
@@ -34,8 +34,8 @@ class Prediction(Probe):
             of_labels = (values.label_targets, 1 - values.label_targets)
             return torch.stack([mean_over_labels(outputs, there) for there in of_labels], dim=-1)
         if values.labels is None:
-            if values.spreads is not None:
-                outputs = outputs[..., : values.spreads.shape[-1]]
+            if values.points is not None:
+                outputs = values.points
             return outputs.mean((-2, -1)).unsqueeze(-1)
         sides = by_target(outputs, values.labels)
         return torch.stack([mean_over(mean, there) for mean, there in sides], dim=-1)

@@ -12,6 +12,7 @@ from mlr.analysis.formatting import display_name
 from mlr.app.cli.command import CONFIGS, VERSION_BASE
 from mlr.core.checks import InputError
 from mlr.heads import HEADS
+from mlr.heads.distributions.base import NumbersHead
 from mlr.objectives import Objective
 from mlr.objectives.compatibility import check_pair, usual_loss
 from tests.app.composing import sweep_of
@@ -26,6 +27,15 @@ USUAL = {
     "softmax": ("ce", "CrossEntropy"),
     "sparsemax": ("matching", "Matching"),
     "gaussian": ("gaussian_nll", "GaussianNll"),
+    "poisson": ("nll", "NegativeLogLikelihood"),
+    "negative_binomial": ("nll", "NegativeLogLikelihood"),
+    "laplace": ("nll", "NegativeLogLikelihood"),
+    "student_t": ("nll", "NegativeLogLikelihood"),
+    "gamma": ("nll", "NegativeLogLikelihood"),
+    "log_normal": ("nll", "NegativeLogLikelihood"),
+    "beta": ("nll", "NegativeLogLikelihood"),
+    "mdn": ("nll", "NegativeLogLikelihood"),
+    "quantiles": ("quantile_score", "QuantileScore"),
 }
 """By head: the name of its loss and the class."""
 
@@ -39,8 +49,9 @@ def made(job) -> tuple[str, str]:
 def test_every_head_has_a_loss_that_it_can_be_trained_with():
     assert set(USUAL) == {head.name for head in HEADS}
     for head in HEADS:
-        regression = head.name == "gaussian"
-        check_pair(head.name, usual_loss(head.name), 10, regression=regression)
+        regression = issubclass(head, NumbersHead)
+        outputs = 10 * head.range.per_target
+        check_pair(head.name, usual_loss(head.name), outputs, regression=regression)
     assert usual_loss("arctan") == "matching"  # of a user's group of heads
 
 
@@ -138,7 +149,7 @@ def test_a_sweepers_parameters_may_have_them_too():
 def test_an_objective_takes_them():
     assert Objective("softmax", "cross_entropy").loss.name == "ce"
     assert Objective("sigmoid", "mse").loss.name == "se"
-    with pytest.raises(InputError, match=r"loss=ce for classes .* loss=gaussian_nll for a regr"):
+    with pytest.raises(InputError, match=r"parameters of a density, but head=softmax .* loss=ce"):
         Objective("softmax", "nll")
 
 

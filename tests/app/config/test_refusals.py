@@ -17,9 +17,9 @@ from tests.records.reading import accumulate
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
-    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from bce, ce, focal, "
-    "gaussian_nll, gce, hinge, mae, matching, se, smoothed_ce",
-    "loss=nll": "loss=nll could mean .* loss=ce for classes .* loss=gaussian_nll for a regression",
+    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from bce, beta_nll, ce, "
+    "expectile, focal, gaussian_nll, gce, hinge, huber, log_cosh, mae, matching, nll, ",
+    "loss=nll": "loss=nll needs targets that are real numbers, but these are classes. Use loss=ce",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
     "data=csv data.path=nowhere.csv loss=gaussian_nll": "but these are classes. Use loss=ce",
@@ -111,7 +111,7 @@ TYPED = {
     "train": "train is not an option; options are key=value, as in head=sigmoid; a list has commas",
     "--help head": "head has no value: write head=….",
     "''": "'' is not an option; options are key=value",
-    "head=hinge": "Unknown head=hinge. Did you mean loss=hinge? Choose from clipped_linear, ",
+    "head=hinge": "Unknown head=hinge. Did you mean loss=hinge? Choose from beta, clipped_",
     "--epochs 3": "--epochs is not a flag; options have no hyphens: write epochs=3.",
     "--lr=0.1": "--lr=0.1 is not a flag; options have no hyphens: write optimizer.lr=0.1.",
     "--multi-run seed=0,1": "Unknown flag --multi-run. Did you mean --multirun?",
@@ -153,7 +153,7 @@ TYPED = {
     "Head=sigmoid": "Unknown option Head. Did you mean head? Choose from allow, allow_targets, bat",
     "model.lr=0.1": "Unknown option model.lr. Did you mean optimizer.lr? Choose from bias",
     "head.name=x": "Unknown option head.name.",
-    "head=": "Unknown head=. Choose from clipped_linear, cloglog, ",
+    "head=": "Unknown head=. Choose from beta, clipped_linear, ",
     "head": "head has no value: write head=….",
     "seed=": "seed= must be a whole number.",
     "epochs 3": "epochs stands alone; options are key=value, without spaces: write epochs=3.",
@@ -172,7 +172,7 @@ TYPED = {
     "objective=strict": "objective is a group of options, which are set one by one, as in object",
     "objective.strict=maybe": "objective.strict=maybe must be true or false.",
     "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
-    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from bce, ce, focal, gaussian_",
+    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from bce, beta_nll, ",
     "-m seed=1,abc": "seed=abc must be a whole number.",
 }
 """As a student types them, words of a shell."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.checks import InputError
 from mlr.core.domains import GAUSSIANS, Region
-from mlr.heads.base import Head
+from mlr.heads.distributions.base import DistributionHead
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.distributions import Distribution
 
 
-class Gaussian(Head):
+class Gaussian(DistributionHead):
     """y = (μ, σ) = (m, eˢ) of z = (m, s): K means first, then K logarithms of σ.
 
     The network states its own uncertainty. In log σ every σ > 0 is a real number, with as many
@@ -46,21 +46,17 @@ class Gaussian(Head):
         means, logs = logits.chunk(2, -1)
         return cat([means**0, logs.exp()], -1)
 
-    def outputs(self, classes: int) -> int:
-        """Refuse classes: a Gaussian predicts numbers.
+    def distribution(self, predictions: Tensor) -> Distribution:
+        """Normal(μ, σ) (…, K)."""
+        from torch.distributions import Normal
 
-        Raises:
-            InputError: always.
-        """
-        raise InputError(
-            f"head=gaussian predicts numbers, but the data have {classes} classes. "
-            "Use head=softmax or head=sigmoid, or data of a regression."
-        )
+        place, scale = self.parts(predictions)
+        return Normal(place, scale, validate_args=False)
 
-    def decide(self, logits: Tensor) -> Tensor:
-        """Refuse classes: a Gaussian predicts numbers.
+    def point(self, predictions: Tensor) -> Tensor:
+        """μ (…, K)."""
+        return self.parts(predictions)[0]
 
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError("head=gaussian predicts numbers and no classes.")
+    def std(self, predictions: Tensor) -> Tensor:
+        """σ (…, K)."""
+        return self.parts(predictions)[1]

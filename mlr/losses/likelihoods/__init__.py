@@ -1,0 +1,1 @@
+"""Losses of heads that predict how targets are distributed."""
