@@ -39,6 +39,7 @@ class Loss(ABC):
         super().__init_subclass__(**options)
         if cls.on_logits and not hasattr(cls, "domain"):
             cls.domain = REALS
+
     of_head: ClassVar[bool] = False
     """True for a loss of predictions whose formula the head has: `head.cost`."""
 
