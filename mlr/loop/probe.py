@@ -105,7 +105,7 @@ class GradientProbe:
             total_steps: number of updates, if known: points are then spread evenly over them,
                 else they become rarer with time.
             first_step: number of the first update, for a loop that is resumed.
-            reduction: reduction of the loss over the batch.
+            reduction: of the loss over the batch, where neither its value nor its graph shows it.
             accumulate: backward passes per update, of which the last one's batch is watched. A
                 mean loss is expected to be divided by it.
             scaler: of automatic mixed precision; all numbers are recorded unscaled.
@@ -114,7 +114,7 @@ class GradientProbe:
 
         Raises:
             InputError: an unknown name, a number out of range, no optimizer, both or none of
-                folder and writer.
+                folder and writer, parameters that are sharded over processes.
         """
         if not isinstance(settings, ProbeSettings):
             settings = presets()[known("settings", settings, presets())]

@@ -12,7 +12,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.tensor import DeviceMesh, Replicate, distribute_tensor
 from torch.nn import functional as F
 
 from mlr import GradientProbe
@@ -72,8 +71,7 @@ def started(folder, watched):
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port(), "WORLD_SIZE": "2"}
     command = [sys.executable, "-c", PROGRAM, str(folder), str(watched)]
     each = [
-        subprocess.Popen(command, env={**os.environ, **place, "RANK": str(rank)})
-        for rank in (0, 1)
+        subprocess.Popen(command, env={**os.environ, **place, "RANK": str(rank)}) for rank in (0, 1)
     ]
     try:
         assert [one.wait(120) for one in each] == [0, 0]
@@ -120,8 +118,11 @@ def group():
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_sharded_parameters_are_refused(tmp_path, group):
+    from torch.distributed.tensor import DeviceMesh, Replicate, distribute_tensor
+
     model = nn.Linear(4, 3)
     mesh = DeviceMesh("cpu", [0])
     model.weight = nn.Parameter(distribute_tensor(model.weight.detach(), mesh, [Replicate()]))
@@ -130,9 +131,11 @@ def test_sharded_parameters_are_refused(tmp_path, group):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_fully_shard_is_refused(tmp_path, group):
     from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import DeviceMesh
 
     model = fully_shard(nn.Linear(4, 3), mesh=DeviceMesh("cpu", [0]))
     with pytest.raises(InputError, match="Wrap the model in DistributedDataParallel"):

@@ -53,16 +53,21 @@ REDUCED = {
 }
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("reduced", ["mean", "rows", "sum / B"])
-@pytest.mark.parametrize("k", [1, 2, 5, 200])
+@pytest.mark.parametrize(
+    ("k", "reduced", "parts"),
+    [
+        *((k, reduced, 1) for k in (1, 2, 200) for reduced in ("mean", "rows", "sum / B")),
+        *((200, reduced, 2) for reduced in ("mean", "rows")),
+        (5, "sum", 1),
+    ],
+)
 def test_several_labels_have_the_gradient_of_their_sum(tmp_path, k, reduced, parts):
     targets = several(k)
     loss_of = lambda z, t: REDUCED[reduced](BCE(z, t, reduction="none"))  # noqa: E731
     found, z = recorded(tmp_path / "run", (N, k), targets, loss_of, parts)
     expected = pulls(z, lambda z: BCE(z, targets, reduction="none").sum(1)).mean().item()
     assert found["logit_grad/mean"] == pytest.approx(expected, rel=1e-5)
-    assert ("accuracy/train" in found) == (k == 1)
+    assert "accuracy/train" not in found  # several labels are no classes
 
 
 def test_a_single_logit_has_no_axis_of_its_own(tmp_path):
