@@ -497,7 +497,10 @@ class GradientProbe:
 
 
 def _point_to(folder: Path, reason: str | None) -> None:
-    """Say on a terminal where to look, and why there is nothing; a notebook shows it as an error."""
+    """Say on a terminal where to look, and why there is nothing.
+
+    A notebook would show it as an error.
+    """
     if console.is_watched():
         place = console.shown(folder.absolute())
         if reason:
