@@ -97,12 +97,14 @@ def test_numbers_have_the_gradient_of_their_sum(tmp_path, targets, loss_of, how)
     assert found["loss/train"] == pytest.approx(loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("told", ["mean", "sum"])
-@pytest.mark.parametrize("how", ["mean", "sum"])
-@pytest.mark.parametrize("smooth", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("how", "told", "smooth"),
+    [
+        *((how, told, 0.0) for how in ("mean", "sum") for told in ("mean", "sum")),
+        *((how, how, 0.1) for how in ("mean", "sum")),  # no value shows it
+    ],
+)
 def test_classes_are_alike_whatever_is_told(tmp_path, how, told, smooth):
-    if smooth and how != told:
-        pytest.skip("the value shows no smoothed loss, and the last operation is an addition")
     loss_of = lambda z, t: CE(z, t, reduction=how, label_smoothing=smooth)  # noqa: E731
     found, z = recorded(tmp_path / "run", (N, 3), LABELS, loss_of, reduction=told)
     each = lambda z: CE(z, LABELS, reduction="none", label_smoothing=smooth)  # noqa: E731
