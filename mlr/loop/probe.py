@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Variable
 from torch.optim import Optimizer
 
 from mlr.core import console
@@ -26,11 +25,13 @@ from mlr.core.commandline import from_anywhere
 from mlr.heads import Head
 from mlr.loop import hyperparameters
 from mlr.loop.batch import Batch, LossLayout, loss_layout
+from mlr.loop.distributed import Processes, at_end_of_backward
 from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
 from mlr.loop.model_hooks import ModelHooks, in_compiled_step
 from mlr.loop.optimizers import after_closure, unwrapped_optimizer
 from mlr.loop.recording import Recording
+from mlr.loop.reduction import Reduction, divisors, reduction_of
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
 from mlr.loop.steps import NOTHING, DueSteps, WatchedStep
 from mlr.objectives.compatibility import find_head
@@ -104,7 +105,7 @@ class GradientProbe:
             total_steps: number of updates, if known: points are then spread evenly over them,
                 else they become rarer with time.
             first_step: number of the first update, for a loop that is resumed.
-            reduction: reduction of the loss over the batch.
+            reduction: of the loss over the batch, where neither its value nor its graph shows it.
             accumulate: backward passes per update, of which the last one's batch is watched. A
                 mean loss is expected to be divided by it.
             scaler: of automatic mixed precision; all numbers are recorded unscaled.
@@ -113,13 +114,14 @@ class GradientProbe:
 
         Raises:
             InputError: an unknown name, a number out of range, no optimizer, both or none of
-                folder and writer.
+                folder and writer, parameters that are sharded over processes.
         """
         if not isinstance(settings, ProbeSettings):
             settings = presets()[known("settings", settings, presets())]
         self.settings = settings if schedule is None else replace(settings, points=schedule)
         self._head = find_head(head) if head is not None else None
-        self._mean = known("reduction", reduction, ("mean", "sum")) == "mean"
+        self._told: Reduction = known("reduction", reduction, ("mean", "sum"))
+        self._reduction: Reduction | None = None
         self._accumulate = whole("accumulate", accumulate)
         self._scaler = scaler
         self.step = self._first = whole("first_step", first_step, at_least=0)
@@ -130,8 +132,13 @@ class GradientProbe:
         self._optimizers = [unwrapped_optimizer(one) for one in given]
         if not self._optimizers:
             raise InputError("optimizer=[] must hold at least one optimizer.")
+        self._processes = Processes(model)
+        if not self._processes.records:
+            self._only_count()
+            return
+        self._processes.tell()
         self._hooks = ModelHooks(model, self.settings)
-        self._observer = Observer(model, self._optimizers, self._accumulate)
+        self._observer = Observer(model, self._optimizers, self._accumulate, self._processes)
         sink = self._sink(model, folder, writer, hyperparameters)
         self.folder = sink.folder.path if isinstance(sink, FolderSink) else None
         self._recording = Recording(
@@ -156,6 +163,11 @@ class GradientProbe:
 
         self._at_exit = partial(_at_exit, weakref.ref(self))
         atexit.register(self._at_exit)
+
+    def _only_count(self) -> None:
+        """Be a probe of another process than the first, which records nothing."""
+        self.folder, self._closed, self._awake = None, True, inf
+        self._optimizers[0].register_step_post_hook(self._after_step)
 
     def watch(
         self,
@@ -223,7 +235,10 @@ class GradientProbe:
         rate = self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
-        if value is not None and not self._mean:
+        if self._reduction is None:
+            scaled = 1.0 if times is None else times
+            self._reduction = reduction_of(logits, targets, loss, scaled, self._told)
+        if value is not None and self._reduction == "sum":
             value /= batch.examples
         if value is not None and times is not None:
             value *= times
@@ -299,12 +314,26 @@ class GradientProbe:
         self._attempt(self._finish_step)
         self._attempt(self._recording.flush)
         program = self._attempt(lambda: self._observer.evidence().encode())
+        if not self._error and status == "done":
+            reason = self._why_nothing()
         self._pending = None
         if self._error and status == "done":
             status, reason = "failed", self._error
         self._attempt(lambda: self._recording.close(status, reason, metrics or {}, program))
         if self.folder is not None and not (self._error or self._recording.broken):
-            _point_to(self.folder)
+            _point_to(self.folder, reason)
+
+    def _why_nothing(self) -> str | None:
+        """Say why nothing was recorded; None if something was, or nothing was asked for."""
+        if self._recording.begun or not self.settings.families:
+            return None
+        if self._observer.calls == 0:
+            cause = "probe.watch was not called with gradients enabled"
+        elif self.step == self._first:
+            cause = "the optimizer that the probe was given made no step"
+        else:
+            cause = "no gradient came to the logits that probe.watch was given"
+        return f"Nothing was recorded: {cause}."
 
     def _attempt(self, call: Callable[[], Result]) -> Result | None:
         """Call a part of the probe; an error ends the measuring, and nothing else."""
@@ -346,30 +375,31 @@ class GradientProbe:
         if step is not self._pending or step.updated:
             return
         try:
-            Variable._execution_engine.queue_callback(
-                partial(self._differentiated, step, batch.of_logits(gradient), batch.examples)
-            )
+            parts = divisors(self._reduction or self._told, batch, step.batch)
+            call = partial(self._differentiated, step, batch.of_logits(gradient), parts)
+            at_end_of_backward(call, self._processes)
         except Exception as error:
             self._stop(error)
 
-    def _differentiated(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
+    def _differentiated(self, step: WatchedStep, grads: Tensor, parts: tuple[int, int]) -> None:
         try:
             with torch.no_grad():
-                self._measure(step, grads, examples)
+                self._measure(step, grads, parts)
         except Exception as error:
             self._stop(error)
 
-    def _measure(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
+    def _measure(self, step: WatchedStep, grads: Tensor, parts: tuple[int, int]) -> None:
         scale = None
-        factor: Tensor | float = float(self._accumulate if self._mean else 1)
+        factor: Tensor | float = float(1 if self._reduction == "sum" else self._accumulate)
         if self._scaler is not None:
             # without waiting for the device, as its get_scale() would
             scale = self._scaler.scale(torch.ones((), device=step.logits.device))
             factor = factor / scale
         if step.factor is not None:
             factor = step.factor
-        step.grads = grads.mul_(factor * examples if self._mean else factor)
-        self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
+        of_row, of_sample = parts
+        step.grads = grads.mul_(factor * of_row)
+        self._hooks.of_gradients(step, scale, factor * of_sample)
 
     def _before_step(
         self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
@@ -466,10 +496,15 @@ class GradientProbe:
         return hyperparameters.of_course(self._observer.forms, self._optimizers)
 
 
-def _point_to(folder: Path) -> None:
-    """Say on a terminal where to look; a notebook would show it as an error."""
+def _point_to(folder: Path, reason: str | None) -> None:
+    """Say on a terminal where to look, and why there is nothing.
+
+    A notebook would show it as an error.
+    """
     if console.is_watched():
         place = console.shown(folder.absolute())
+        if reason:
+            console.say(reason)
         console.say(f"recorded in {place}; its faults: {from_anywhere('explain', place)}")
 
 

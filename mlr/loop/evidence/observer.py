@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mlr.loop.distributed import Processes
 from mlr.loop.evidence import graph, recomputed, values
 from mlr.loop.evidence.mode import Modes, share_of_the_start, unlearned_norms, untracked
 from mlr.loop.evidence.order import Order
@@ -47,6 +48,7 @@ class Observer:
         model: nn.Module,
         optimizers: Sequence[Optimizer],
         accumulate: int = 1,
+        processes: Processes | None = None,
         listen: bool = True,
     ) -> None:
         """Begin.
@@ -55,11 +57,12 @@ class Observer:
             model: of the program.
             optimizers: its parameters' owners.
             accumulate: backward passes an update.
+            processes: of the loop.
             listen: register hooks.
         """
         self._model, self._optimizers, self._accumulate = model, optimizers, accumulate
         self._parameters = ProgramParameters(model, optimizers)
-        self._listen = listen
+        self._listen, self._processes = listen, processes
         self._modes = Modes(model, listen and not is_compiled(model))
         self._norms = unlearned_norms(model)
         recurrent = [part for part in model.modules() if isinstance(part, nn.RNNBase)]
@@ -150,7 +153,7 @@ class Observer:
         if loss is not None:
             found |= self._of_loss(call, outputs, targets, loss, times)
             former = self._at_step if self._at == self.updates else nan
-            self.order = Order(self._parameters, former, fresh, times)
+            self.order = Order(self._parameters, former, fresh, times, self._processes)
             if self._listen:
                 self.order.listen(loss, outputs)
             self.order.found = found

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Variable
 
+from mlr.loop.distributed import Processes, at_end_of_backward
 from mlr.loop.evidence.trained import ProgramParameters, moved
 
 
@@ -25,7 +25,12 @@ class Order:
     """
 
     def __init__(
-        self, parameters: ProgramParameters, former: float, fresh: bool, times: float = 1.0
+        self,
+        parameters: ProgramParameters,
+        former: float,
+        fresh: bool,
+        times: float = 1.0,
+        processes: Processes | None = None,
     ) -> None:
         """Begin a look.
 
@@ -34,9 +39,10 @@ class Order:
             former: norm of the gradients at the update before; NaN if it is not known.
             fresh: True if no backward pass came since.
             times: factor that makes the loss the mean loss of the batch.
+            processes: of the loop.
         """
         self._parameters, self._former, self._fresh = parameters, former, fresh
-        self._times = times
+        self._times, self._processes = times, processes
         self.found: dict[str, Any] = {}
         self.open = True
         self._weights: list[Tensor] | None = None
@@ -63,7 +69,7 @@ class Order:
         norm = self._parameters.gradient_norm()
         self.found["before"] = norm
         self.found["stale"] = self._fresh and norm > 0 and norm == self._former
-        Variable._execution_engine.queue_callback(self._ends)
+        at_end_of_backward(self._ends, self._processes)
 
     def _ends(self) -> None:
         if self.open:
