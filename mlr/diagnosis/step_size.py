@@ -26,6 +26,8 @@ STILL, LITTLE, MANY = 0.02, 0.15, 200
 move little in many updates."""
 FACTORS = ("mean", "sum", "mul", "div")
 """Operations between a loss and the sum with another."""
+NEARLY = 1.25
+"""Largest multiple of a constant's loss that is left by a term which outweighs that of the task."""
 DIVIDED = 0.1
 """Factor of a loss, as a share of one over the accumulated batches, that is too small."""
 LEARNED = 0.6
@@ -87,9 +89,10 @@ def term_outweighs(program: WatchedProgram) -> Finding | None:
     start, end = program.first.output_std, program.last.output_std
     if not program.last.updates >= FEW:
         return None
-    cost, since = program.last.fed_cost, program.late_loss / program.last.loss
     least = seen.target_entropy if fed == "bce_logits" else seen.target_variance
-    if cost >= HARDLY_BETTER * least and since >= HARDLY_BETTER:
+    cost, left = program.last.fed_cost, program.late_loss / least
+    # the further term is minimised, and the other one is left as it is
+    if cost >= HARDLY_BETTER * least and HARDLY_BETTER <= left <= NEARLY:
         return Finding(
             f"The outputs are no better than a constant by {fed}, and the loss has a further term "
             "next to it, which outweighs it.",

@@ -120,7 +120,8 @@ class GradientProbe:
             settings = presets()[known("settings", settings, presets())]
         self.settings = settings if schedule is None else replace(settings, points=schedule)
         self._head = find_head(head) if head is not None else None
-        self._told: Reduction = known("reduction", reduction, ("mean", "sum"))
+        known("reduction", reduction, ("mean", "sum"))
+        self._told: Reduction = reduction
         self._reduction: Reduction | None = None
         self._accumulate = whole("accumulate", accumulate)
         self._scaler = scaler

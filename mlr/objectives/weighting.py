@@ -25,12 +25,12 @@ from mlr.losses import (
     SquaredError,
 )
 from mlr.losses.base import Loss
+from mlr.objectives.compatibility import target_region
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import LINEAR_SE
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE
 from mlr.objectives.kernels.softmax import SOFTMAX_CE
 from mlr.objectives.targets import ReadTargets
-from mlr.objectives.validation import target_region
 
 Lists = Mapping[str, Tensor | None]
 """`weight`, `pos_weight` and `log_prior`, each (K,) or None."""

@@ -193,11 +193,11 @@ class Observer:
         if self._forms is None or self._forms:
             self._forms = self._recognised(seen, outputs, targets, loss.detach() * times)
             found["forms"] = self._named()
-            if any(name.endswith("kl") for name in self._forms):
-                axis = recomputed.class_axis(outputs, targets)
-                found["output_log_sum"] = values.log_sum(outputs, axis)
         if not self._forms and (self._multiples is None or self._multiples):
             found["forms"] = self._of_multiples(outputs, targets, loss.detach() * times)
+        if any(name.endswith("kl") for name in self._forms or self._multiples or ()):
+            axis = recomputed.class_axis(outputs, targets)
+            found["output_log_sum"] = values.log_sum(outputs, axis)
         return found
 
     def _recognised(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -20,7 +20,10 @@ FEW = 4096
 OFTEN = 1 << 18
 """Targets that are counted at once."""
 MOST_CLASSES = 1000
-COSTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "bce_logits": F.binary_cross_entropy_with_logits}
+COSTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "bce_logits": F.binary_cross_entropy_with_logits,
+}
 """Losses by the name of their operation, whose mean is computed again without any other term."""
 SAMPLED = 1 << 14
 """Numbers among the targets from which their median is told."""
