@@ -7,7 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
-from mlr.benchmarks.programs.blind.fourth.material import bags, pictures, sentences, spots, texts, topics
+from mlr.benchmarks.programs.blind.fourth.material import (
+    bags,
+    pictures,
+    sentences,
+    spots,
+    texts,
+    topics,
+)
 from mlr.benchmarks.programs.case import LookAlike, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,
