@@ -377,3 +377,24 @@ def test_random_features_that_are_enough(end, found):
     seen = Evidence(updates=100, class_counts=[80] * 3, looks=looks, frozen=still)
     course = ProgramCourse(losses=[1.2, end, end, end])
     assert (frozen(WatchedProgram(seen, course)) is not None) == found
+
+
+def overlap(y, t):
+    return ((y * t).sum(1) / (y.sum(1) + t.sum(1))).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (overlap, ["loss_maximised"]),
+        (lambda y, t: -overlap(y, t), []),
+        (lambda y, t: 1 - 2 * overlap(y, t), []),
+        (lambda y, t: overlap(y, t) * -1, []),
+        (lambda y, t: -overlap(y, t).log(), []),
+    ],
+)
+def test_an_overlap_that_is_made_small(tmp_path, loss, found):
+    x, t = clouds()
+    masks = torch.stack([t != 0, t != 1, t != 2], 1).float()
+    loop = Loop(model=network(nn.Sigmoid()), loss=loss, data=(x, masks))
+    assert [one.rule for one in loop.explained(tmp_path)][:1] == found

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.loop.evidence.observer import Observer
+from mlr.loop.evidence.steps_first import StepsFirst
 from mlr.records.evidence import Evidence
 from mlr.records.run_folder import read_status
 
