@@ -301,7 +301,7 @@ def _is_overlap(program: WatchedProgram) -> bool:
     sums = program.has("mul", "sum") and program.has("sigmoid", "sum", "mul")
     quotient = program.has("add", "div") or program.has("sum", "div") or program.has("sub", "div")
     turned = {"neg", "rsub", "log"} & {name for pair in program.pairs for name in pair}
-    turned = turned or program.has("div", "sub", "mul", "add")
+    turned = turned or any(program.has(one, "sub", "mul", "add") for one in ("div", "mean"))
     masks = program.always(lambda look: look.target_whole and look.target_low >= 0)
     return bool(sums and quotient and masks and not turned) and program.highest("target_high") == 1
 
