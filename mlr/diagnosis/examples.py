@@ -166,6 +166,14 @@ def targets_shuffled(program: WatchedProgram) -> Finding | None:
 
 def inputs_scrambled(program: WatchedProgram) -> Finding | None:
     """Find a recurrent layer or attention that takes the examples of the batch for its steps."""
+    if program.evidence.mixed:
+        steps, batch = program.evidence.mixed
+        return Finding(
+            "The inputs of a recurrent layer or attention were given the shape (steps, examples, "
+            "…) by view or reshape, which mixes the examples: their axes must be exchanged.",
+            f"a view ({steps}, {batch}, …) of numbers ({batch}, {steps}, …)",
+            "inputs.transpose(0, 1)   # or batch_first=True",
+        )
     outputs = program.first.output_shape
     examples = outputs[0] if 0 < len(outputs) < 3 else 0
     # outputs (T, B, K) are as they should be, and N = n · B of windows or heads may be

@@ -232,6 +232,8 @@ def frozen(program: WatchedProgram) -> Finding | None:
     seen, still = program.evidence, program.evidence.frozen
     if not (still.count and still.fresh and (seen.updates or seen.preflight)):
         return None
+    if program.late_loss < MUCH * program.constant:
+        return None  # random features that are enough
     return Finding(
         f"Layers are frozen at random weights: {_named(still)}.",
         f"{still.count} parameters do not require a gradient, and are distributed as torch's "
@@ -268,13 +270,18 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     """Find a loss that the steps raise."""
     seen = program.evidence
     flipped = bool(program.forms) and all(form.startswith("-") for form in program.forms)
-    flipped = flipped and seen.optimizers == 1  # else one player's, who is to lose
+    overlap = _is_overlap(program)
+    flipped = (flipped or overlap) and seen.optimizers == 1  # else one player's, who is to lose
     rate = min((rate for look in program.looks for rate in look.rates), default=1.0)
     if seen.maximize == flipped and rate >= 0:
         return None
     if flipped:
         what, mend = "it is the negative of a loss", "loss = -loss"
-        evidence = f"loss {program.first.loss:.3g}, recognised as {next(iter(program.forms))}"
+        evidence = f"loss {program.first.loss:.3g}, recognised as {next(iter(program.forms), '')}"
+        if overlap:
+            what = "it is an overlap, as Dice's or Jaccard's, which is to become large"
+            mend = "loss = 1 - overlap"
+            evidence = f"a quotient of sums of products with masks; loss {program.course_of_loss}"
     elif seen.maximize:
         what, mend = (
             "maximize=True",
@@ -284,9 +291,19 @@ def loss_maximised(program: WatchedProgram) -> Finding | None:
     else:
         what, mend = "the learning rate is negative", "lr=1e-3   # positive"
         evidence = f"lr={rate:g}; loss {program.course_of_loss}"
-    likely = flipped and program.is_loss("cosine")  # or others are to be unlike
+    likely = flipped and (overlap or program.is_loss("cosine"))  # or others are to be unlike
     what = f"The updates make the loss larger: {what}."
     return Finding(what, evidence, mend, certain=not likely)
+
+
+def _is_overlap(program: WatchedProgram) -> bool:
+    """Tell if the loss is a share of masks 0 and 1 that nothing is subtracted from."""
+    sums = program.has("mul", "sum") and program.has("sigmoid", "sum", "mul")
+    quotient = program.has("add", "div") or program.has("sum", "div") or program.has("sub", "div")
+    turned = {"neg", "rsub", "log"} & {name for pair in program.pairs for name in pair}
+    turned = turned or any(program.has(one, "sub", "mul", "add") for one in ("div", "mean"))
+    masks = program.always(lambda look: look.target_whole and look.target_low >= 0)
+    return bool(sums and quotient and masks and not turned) and program.highest("target_high") == 1
 
 
 def eval_in_training(program: WatchedProgram) -> Finding | None:

@@ -250,6 +250,8 @@ class Evidence(_Entry):
     class_counts: list[int] = field(default_factory=list)
     sequences: list[str] = field(default_factory=list)  # `steps/examples` of layers that read
     # steps along the first axis
+    mixed: list[int] = field(default_factory=list)  # steps and examples of one whose input a view
+    # of (examples, steps, …) is
     target_mean: float = nan
     target_variance: float = nan
     target_size: float = nan  # root mean square

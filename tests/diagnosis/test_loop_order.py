@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
 from mlr.analysis.explain.command import reassurance
-from mlr.diagnosis.loop_order import parts_unused
-from mlr.diagnosis.program import WatchedProgram
+from mlr.diagnosis.loop_order import frozen, parts_unused
+from mlr.diagnosis.program import ProgramCourse, WatchedProgram
 from mlr.records.evidence import Evidence, Look, Untrained
 from mlr.records.reading import read_runs
 
@@ -361,4 +361,40 @@ def test_labels_of_a_ranking(tmp_path, label, found):
 
     model = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
     loop = Loop(model=model, loss=loss, data=(x, labels), steps=40)
+    assert [one.rule for one in loop.explained(tmp_path)][:1] == found
+
+
+@pytest.mark.parametrize(("end", "found"), [(0.5, False), (0.6, True)])
+def test_random_features_that_are_enough(end, found):
+    looks = [
+        Look(
+            **{"known": True, "loss": loss, "forms": ["ce:mean"], "target_integer": True},
+            **{"output_shape": [24, 3], "target_shape": [24]},
+        )
+        for loss in (1.2, end)  # half of log 3 is 0.549
+    ]
+    still = Untrained(count=2, names=["0.weight", "0.bias"], fresh=True)
+    seen = Evidence(updates=100, class_counts=[80] * 3, looks=looks, frozen=still)
+    course = ProgramCourse(losses=[1.2, end, end, end])
+    assert (frozen(WatchedProgram(seen, course)) is not None) == found
+
+
+def overlap(y, t):
+    return ((y * t).sum(1) / (y.sum(1) + t.sum(1))).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (overlap, ["loss_maximised"]),
+        (lambda y, t: -overlap(y, t), []),
+        (lambda y, t: 1 - 2 * overlap(y, t), []),
+        (lambda y, t: overlap(y, t) * -1, []),
+        (lambda y, t: -overlap(y, t).log(), []),
+    ],
+)
+def test_an_overlap_that_is_made_small(tmp_path, loss, found):
+    x, t = clouds()
+    masks = torch.stack([t != 0, t != 1, t != 2], 1).float()
+    loop = Loop(model=network(nn.Sigmoid()), loss=loss, data=(x, masks))
     assert [one.rule for one in loop.explained(tmp_path)][:1] == found

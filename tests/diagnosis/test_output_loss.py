@@ -129,6 +129,10 @@ def dice(y, t):
     return 1 - (2 * both / (y.sum(1) + t.sum(1) + 1)).mean()
 
 
+def logistic(y, t):
+    return F.softplus(-t * y).mean()
+
+
 def jaccard(y, t):
     both = (y * t).sum()
     return 1 - both / (y.sum() + t.sum() - both)
@@ -220,6 +224,7 @@ SPELLED = 1 + (torch.arange(B) % 2)[:, None]
         ("probabilities_expected", network(3), dice, SEVERAL),
         ("probabilities_expected", network(3), jaccard, SEVERAL),
         ("softmax_over_batch", nn.Sequential(Gate(0), network(3)), CE, CLASSES),
+        ("shapes_broadcast", network(1), logistic, 2 * BITS - 1),
         ("class_ignored", network(3), lambda z, t: CE(z, t, ignore_index=1), CLASSES),
     ],
 )
@@ -282,6 +287,7 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(3, SIGMOID), dice, SEVERAL),
         (network(3, SIGMOID), jaccard, SEVERAL),
         (nn.Sequential(Gate(1), network(3)), CE, CLASSES),
+        (network(1), logistic, 2 * COLUMN - 1),
         (network(3), lambda z, t: CE(z, t, ignore_index=3), CLASSES),
         (network(12, PIXELS), lambda z, t: CE(z, t, ignore_index=0), OF_PIXELS),  # the background
     ],

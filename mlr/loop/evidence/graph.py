@@ -321,7 +321,7 @@ def _pairs(
         name = operation(type(node).__name__)
         if name in SHAPES:
             continue
-        if name in ("sub", "rsub"):
+        if name in ("sub", "rsub", "mul", "div"):
             found.spread = max(found.spread, _broadcast(node), key=prod)
         for later in _later(node, here, readers):
             pair = f"{name}>{operation(type(later).__name__)}"
@@ -349,7 +349,7 @@ def _pairs(
 
 
 def _broadcast(node: Any) -> list[int]:
-    """Return the shape of a difference from a constant that is wider than what it is of, or []."""
+    """Return the shape of a difference from a constant, or a product, that is wider, or []."""
     given = [(former, place) for former, place in node.next_functions if former is not None]
     if len(given) != 1:
         return []

@@ -277,6 +277,7 @@ class Observer:
             "momentum": float(group.get("momentum") or nan),
             "same_outputs": self._same,
             "copies": self._copies,
+            "mixed": self._steps_first.mixed,
             "sequences": [f"{a}/{b}" for a, b in self._steps_first.shapes.values()],
             **self._parameters.entries(),
             **self.targets.entries(),

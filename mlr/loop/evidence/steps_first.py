@@ -15,10 +15,12 @@ class StepsFirst:
 
     Attributes:
         shapes: steps and examples of the last call of each layer, by its place in the model.
+        mixed: steps and examples of a layer whose input was made of (examples, steps, …) by view.
     """
 
     def __init__(self, model: nn.Module, listen: bool) -> None:
         self.shapes: dict[int, list[int]] = {}
+        self.mixed: list[int] = []
         self._handles = [
             part.register_forward_pre_hook(_ShapeHook(self, place))
             for place, part in enumerate(model.modules())
@@ -40,7 +42,17 @@ class _ShapeHook:
         first = arguments[0] if arguments else None
         if isinstance(first, torch.Tensor) and first.dim() == 3:
             self._owner.shapes[self._place] = list(first.shape[:2])
+            if _is_mixed(first):
+                self._owner.mixed = list(first.shape[:2])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a copy of the model takes no probe with it: {}.get(module, arguments) changes nothing
         return getattr, ({}, "get")
+
+
+def _is_mixed(steps_first: torch.Tensor) -> bool:
+    """Tell if (steps, examples, …) are the numbers of (examples, steps, …) in the same order."""
+    base, (steps, examples, *_) = steps_first._base, steps_first.shape
+    swapped = torch.Size((examples, steps, *steps_first.shape[2:]))
+    in_order = steps_first.is_contiguous() and min(steps, examples) > 1 and steps != examples
+    return base is not None and in_order and base.shape == swapped and base.is_contiguous()

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.loop.evidence.observer import Observer
+from mlr.loop.evidence.steps_first import StepsFirst
 from mlr.records.evidence import Evidence
 from mlr.records.run_folder import read_status
 
@@ -64,3 +65,21 @@ def test_hooks_are_removed_without_any_batch():
     assert model.layer._forward_pre_hooks
     observer.close()
     assert not model.layer._forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("arranged", "mixed"),
+    [
+        (lambda x: x.view(5, 8, 3), [5, 8]),
+        (lambda x: x.reshape(5, 8, 3), [5, 8]),
+        (lambda x: x.transpose(0, 1), []),
+        (lambda x: x.transpose(0, 1).contiguous(), []),
+        (lambda x: x[:5].reshape(5, 5, 3), []),  # as many steps as examples
+    ],
+)
+def test_inputs_that_a_view_has_mixed(arranged, mixed):
+    gru, x = nn.GRU(3, 4), torch.randn(8, 5, 3)
+    seen = StepsFirst(gru, listen=True)
+    gru(arranged(x))
+    assert seen.mixed == mixed
+    seen.close()
