@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlr.losses.asymmetric import Asymmetric
 from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
@@ -33,8 +34,12 @@ from mlr.losses.gce import GeneralisedCrossEntropy
 from mlr.losses.hinge import Hinge
 from mlr.losses.mae import AbsoluteError
 from mlr.losses.matching import Matching
+from mlr.losses.phuber_ce import PartiallyHuberisedCrossEntropy
+from mlr.losses.poly1 import Poly1
 from mlr.losses.se import SquaredError
 from mlr.losses.smoothed_ce import SmoothedCrossEntropy
+from mlr.losses.symmetric_ce import SymmetricCrossEntropy
+from mlr.losses.tversky import Tversky
 
 LOSSES: tuple[type[Loss], ...] = (
     SquaredError,
@@ -47,9 +52,14 @@ LOSSES: tuple[type[Loss], ...] = (
     Focal,
     GeneralisedCrossEntropy,
     SmoothedCrossEntropy,
+    SymmetricCrossEntropy,
+    PartiallyHuberisedCrossEntropy,
+    Poly1,
+    Asymmetric,
+    Tversky,
 )
 """The classic ones first."""
-OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "mse": "se"}
+OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
 """Names of losses in PyTorch and elsewhere; mlr's own is recorded."""
 AMBIGUOUS: Mapping[str, str] = {
     "nll": "loss=nll could mean two losses: write loss=ce for classes (torch's NLLLoss of "
@@ -62,6 +72,7 @@ __all__ = [
     "LOSSES",
     "OTHER_NAMES",
     "AbsoluteError",
+    "Asymmetric",
     "BinaryCrossEntropy",
     "CrossEntropy",
     "Focal",
@@ -70,6 +81,10 @@ __all__ = [
     "Hinge",
     "Loss",
     "Matching",
+    "PartiallyHuberisedCrossEntropy",
+    "Poly1",
     "SmoothedCrossEntropy",
     "SquaredError",
+    "SymmetricCrossEntropy",
+    "Tversky",
 ]

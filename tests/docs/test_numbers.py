@@ -95,17 +95,22 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
     everywhere -= {("softmax", 1), ("sparsemax", 1)}  # the constant 1
     but_gaussian = {pair for pair in everywhere if pair[0] != "gaussian"}
     assert partners("matching") == partners("hinge") == but_gaussian
-    assert partners("mae") == {pair for pair in but_gaussian if pair[0] != "linear"}
-    for loss in ("focal", "gce", "smoothed_ce"):
+    of_probabilities = {pair for pair in but_gaussian if pair[0] != "linear"}
+    for loss in ("mae", "asymmetric", "tversky"):
+        assert partners(loss) == of_probabilities, loss
+    for loss in ("focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1"):
         assert partners(loss) == partners("ce"), loss
 
 
 def test_defaults_that_pages_name():
     text = page("heads_and_losses")
-    for loss, key in (("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon")):
+    for loss, key in (
+        *(("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon")),
+        *(("phuber_ce", "tau"), ("poly1", "epsilon")),
+    ):
         assert f"`{loss}` (`loss.{key}={default(f'loss/{loss}.yaml')[key]:g}`" in text
-    assert "`cross_entropy` and `mse` are other names of `ce` and `se`" in text
-    assert OTHER_NAMES == {"cross_entropy": "ce", "mse": "se"}
+    assert "`cross_entropy`, `mse` and `dice` are other names of `ce`, `se` and `tversky`" in text
+    assert OTHER_NAMES == {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
     assert {loss.name for loss in LOSSES} <= {*re.findall(r"\w+", text)}
     assert f"The default learning rate, {default('optimizer/sgd.yaml')['lr']:g}," in text
     assert default("train.yaml")["checkpoint"] == {"seconds": 10}

@@ -14,8 +14,17 @@ from tests.objectives.mp_reference import predictions
 LOG_FLOOR = mpf(-100)
 PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax")
 """Heads that reach 0 and 1, where logarithms are floored and have no gradient."""
-SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
-"""Defaults of the losses' scalars."""
+SCALARS = {
+    "focal": {"gamma": 2.0},
+    "gce": {"q": 0.7},
+    "smoothed_ce": {"epsilon": 0.1},
+    "symmetric_ce": {"alpha": 0.1, "beta": 1.0, "log_zero": -4.0},
+    "phuber_ce": {"tau": 10.0},
+    "poly1": {"epsilon": 1.0},
+    "asymmetric": {"gamma_present": 0.0, "gamma_absent": 4.0, "margin": 0.05},
+    "tversky": {"alpha": 0.5, "beta": 0.5, "smooth": 1.0},
+}
+"""Defaults of the losses' scalars, by loss."""
 
 Vector = list[mpf]
 Chance = tuple[mpf, mpf]
@@ -36,8 +45,13 @@ def reference(
         value, dy = {"se": _se, "mae": _mae, "hinge": _hinge}[loss](chances, t)
     else:
         floor = LOG_FLOOR if head in PIECEWISE else -mp.inf
-        exact = {name: mpf(x) for name, x in {**SCALARS, **scalars}.items()}
-        value, dy = _of_classes(loss, chances, t, floor, exact)
+        exact = {name: mpf(x) for name, x in {**SCALARS.get(loss, {}), **scalars}.items()}
+        if loss == "tversky":
+            value, dy = _tversky(chances, t, exact)
+        elif loss == "asymmetric":
+            value, dy = _asymmetric(chances, t, floor, exact)
+        else:
+            value, dy = _of_classes(loss, chances, t, floor, exact)
     return value, jacobian(dy)
 
 
@@ -151,8 +165,6 @@ def _of_classes(
 
 
 def _cost(loss: str, floor: mpf, scalars: dict[str, mpf]) -> Cost:
-    gamma, q = scalars["gamma"], scalars["q"]
-
     def cost(p: mpf, rest: mpf) -> tuple[mpf, mpf]:
         # log p by its complement where p is so near 1 that its own digits do not say
         log = mp.log1p(-rest) if rest < 0.5 else (mp.log(p) if p else floor)
@@ -161,14 +173,65 @@ def _cost(loss: str, floor: mpf, scalars: dict[str, mpf]) -> Cost:
         else:
             slope = 1 / p
         if loss == "gce":
+            q = scalars["q"]
             return -mp.expm1(q * log) / q, -mp.exp(q * log) * slope
         if loss == "focal":
+            gamma = scalars["gamma"]
             weight = rest**gamma
             rise = gamma * weight / rest * log if slope and rest else mpf(0)
             return -weight * log, rise - weight * slope
+        if loss == "symmetric_ce":
+            # 1 − p and its slope −1, by −βA
+            reverse = -scalars["beta"] * scalars["log_zero"]
+            slope_of_all = -scalars["alpha"] * slope - reverse
+            return reverse * rest - scalars["alpha"] * log, slope_of_all if slope else mpf(0)
+        if loss == "poly1":
+            first = scalars["epsilon"]
+            return first * rest - log, -slope - first if slope else mpf(0)
+        if loss == "phuber_ce" and p * scalars["tau"] <= 1:
+            tau = scalars["tau"]
+            return mp.log(tau) + (1 - tau * p), -tau if slope else mpf(0)
         return -log, -slope
 
     return cost
+
+
+def _asymmetric(
+    chances: list[Chance], t: Vector, floor: mpf, scalars: dict[str, mpf]
+) -> tuple[mpf, Vector]:
+    """Focal's cost of what is there, and what a number u = max(0, y − m) costs of what is not."""
+    present = _cost("focal", floor, {"gamma": scalars["gamma_present"]})
+    gamma, margin = scalars["gamma_absent"], scalars["margin"]
+    value, gradient = mpf(0), []
+    for (y, rest), weight in zip(chances, t, strict=True):
+        slope = mpf(0)
+        if weight:
+            found, slope = present(y, rest)
+            value, slope = value + weight * found, weight * slope
+        beyond = max(mpf(0), y - margin)
+        if weight != 1 and beyond:
+            # focal's of 1 − u, but at y = 1, where no gradient is taken
+            kept, held = rest + margin, floor != -mp.inf and rest == 0
+            found, rise = _cost("focal", floor, {"gamma": gamma})(kept, beyond)
+            value += (1 - weight) * found
+            slope -= 0 if held else (1 - weight) * rise
+        gradient.append(slope)
+    return value, gradient
+
+
+def _tversky(
+    chances: list[Chance], t: Vector, scalars: dict[str, mpf]
+) -> tuple[mpf, Vector]:
+    """1 − T, and −dT/dy_k by the rule of the quotient."""
+    shared = sum(b * y for (y, _), b in zip(chances, t, strict=True)) + scalars["smooth"]
+    extra = sum((1 - b) * y for (y, _), b in zip(chances, t, strict=True))
+    missing = sum(b * rest for (_, rest), b in zip(chances, t, strict=True))
+    off = scalars["alpha"] * extra + scalars["beta"] * missing
+    slopes = []
+    for b in t:
+        rise = scalars["alpha"] * (1 - b) - scalars["beta"] * b
+        slopes.append((rise * (shared + off) - off * (b + rise)) / (shared + off) ** 2)
+    return off / (shared + off), slopes
 
 
 def _se(chances: list[Chance], t: Vector) -> tuple[mpf, Vector]:

@@ -16,8 +16,17 @@ from tests.objectives.oracle_base import (
 
 FAR = 300
 """|z| from which the probit's tail is its asymptotic series."""
-SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
-"""Defaults of the losses' scalars."""
+SCALARS = {
+    "focal": {"gamma": 2.0},
+    "gce": {"q": 0.7},
+    "smoothed_ce": {"epsilon": 0.1},
+    "symmetric_ce": {"alpha": 0.1, "beta": 1.0, "log_zero": -4.0},
+    "phuber_ce": {"tau": 10.0},
+    "poly1": {"epsilon": 1.0},
+    "asymmetric": {"gamma_present": 0.0, "gamma_absent": 4.0, "margin": 0.05},
+    "tversky": {"alpha": 0.5, "beta": 0.5, "smooth": 1.0},
+}
+"""Defaults of the losses' scalars, by loss."""
 
 
 def hard_sigmoid(z: Numbers) -> Outputs:
@@ -101,7 +110,7 @@ def hinge(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def focal(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """−Σ t_k (1 − y_k)^γ log y_k."""
-    gamma = mpfr(SCALARS["gamma"])
+    gamma = mpfr(SCALARS["focal"]["gamma"])
 
     def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
         if not slope or not rest:
@@ -113,7 +122,7 @@ def focal(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def gce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ t_k (1 − y_k^q)/q."""
-    q = mpfr(SCALARS["q"])
+    q = mpfr(SCALARS["gce"]["q"])
 
     def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
         return -gmpy2.expm1(q * log) / q, -gmpy2.exp(q * log) * slope
@@ -128,8 +137,78 @@ def smoothed_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def smoothed(t: Numbers) -> Numbers:
     """(1 − ε)t + ε/K."""
-    share = mpfr(SCALARS["epsilon"])
+    share = mpfr(SCALARS["smoothed_ce"]["epsilon"])
     return [(1 - share) * c + share / max(len(t), 2) for c in t]
+
+
+def symmetric_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k [−α log y_k − βA(1 − y_k)]."""
+    alpha, beta, log_zero = (mpfr(x) for x in SCALARS["symmetric_ce"].values())
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        rise = beta * log_zero - alpha * slope if slope else mpfr(0)
+        return -alpha * log - beta * log_zero * rest, rise
+
+    return _of_classes(cost, out, t)
+
+
+def phuber_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k f(y_k), f a straight line of slope −τ below 1/τ."""
+    tau = mpfr(SCALARS["phuber_ce"]["tau"])
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        if p > 1 / tau:
+            return -log, -slope
+        return 1 + gmpy2.log(tau) - tau * p, -tau if slope else mpfr(0)
+
+    return _of_classes(cost, out, t)
+
+
+def poly1(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k [−log y_k + ε(1 − y_k)]."""
+    epsilon = mpfr(SCALARS["poly1"]["epsilon"])
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        return -log + epsilon * rest, -slope - epsilon if slope else mpfr(0)
+
+    return _of_classes(cost, out, t)
+
+
+def asymmetric(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ −t(1 − y)^γ₊ log y − (1 − t)u^γ₋ log(1 − u), u = max(0, y − m)."""
+    gamma_present, gamma_absent, margin = (mpfr(x) for x in SCALARS["asymmetric"].values())
+    value, g = mpfr(0), []
+    for k, (y, rest, c) in enumerate(zip(out.y, out.rest, t, strict=True)):
+        slope = mpfr(0)
+        if c:
+            log, rise = out.log_y(k), out.slope_of_log(y)
+            value -= c * rest**gamma_present * log
+            if rise:
+                of_power = gamma_present * rest ** (gamma_present - 1) * log if rest else mpfr(0)
+                slope += c * (of_power - rest**gamma_present * rise)
+        u = y - margin
+        if c != 1 and u > 0:
+            left = rest + margin
+            log = gmpy2.log1p(-u) if u < 0.5 else gmpy2.log(left)
+            value -= (1 - c) * u**gamma_absent * log
+            if out.slope_of_log(rest):
+                rise = u**gamma_absent / left - gamma_absent * u ** (gamma_absent - 1) * log
+                slope += (1 - c) * rise
+        g.append(slope)
+    return value, g
+
+
+def tversky(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """1 − (TP + s)/(TP + αFP + βFN + s)."""
+    alpha, beta, smooth = (mpfr(x) for x in SCALARS["tversky"].values())
+    sets = list(zip(out.y, out.rest, t, strict=True))
+    off = sum(alpha * (1 - c) * y + beta * c * rest for y, rest, c in sets)
+    top = sum(c * y for y, _, c in sets) + smooth
+    whole = top + off
+    # of (TP + s)/whole: c/whole − top·whole'/whole², whole' = c + α(1 − c) − βc
+    return off / whole, [
+        top * (c + alpha * (1 - c) - beta * c) / whole**2 - c / whole for c in t
+    ]
 
 
 def probit_matching(z: Numbers, t: Numbers) -> Numbers:
@@ -179,7 +258,10 @@ def gaussian_nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 
 HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, probit, cloglog)}
-LOSSES = {f.__name__: f for f in (gaussian_nll, mae, hinge, focal, gce, smoothed_ce)}
+LOSSES = {f.__name__: f for f in (
+    *(gaussian_nll, mae, hinge, focal, gce, smoothed_ce),
+    *(symmetric_ce, phuber_ce, poly1, asymmetric, tversky),
+)}
 MATCHING = {
     "probit": probit_matching,
     "cloglog": cloglog_matching,

@@ -51,6 +51,16 @@ REFUSED = [
         "head=linear gives any real number. Use head=softmax or loss=se.",
     ),
     (
+        ("linear", "tversky", 3),
+        "loss=tversky needs predictions in [0, 1], but head=linear gives any real number. "
+        "Use head=sigmoid, head=clipped_linear or loss=se.",
+    ),
+    (
+        ("sigmoid", "poly1", 3),
+        "loss=poly1 needs predictions that are probabilities and sum to 1, but head=sigmoid "
+        "gives 3 separate values in (0, 1). Use head=softmax, loss=bce or loss=se.",
+    ),
+    (
         ("probit", "gce", 3),
         "head=probit gives 3 separate values in (0, 1). Use head=softmax, loss=bce or loss=se. "
         "objective.strict=false runs it.",
@@ -92,10 +102,10 @@ def test_refusals(pair, sentence):
 
 @pytest.mark.parametrize("outputs", [None, 1, 2, 10])
 def test_all_other_pairs_are_legal(outputs):
-    of_choices = ("ce", "focal", "gce", "smoothed_ce")
+    of_choices = ("ce", "focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1")
     of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog")
     refused = {
-        *(("linear", loss) for loss in ("bce", "mae", *of_choices)),
+        *(("linear", loss) for loss in ("bce", "mae", "asymmetric", "tversky", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
         *((h, loss.name) for h in ("softmax", "sparsemax") for loss in LOSSES if outputs == 1),
         *(

@@ -19,7 +19,10 @@ from mlr.losses import (
     Focal,
     GaussianNll,
     GeneralisedCrossEntropy,
+    PartiallyHuberisedCrossEntropy,
+    Poly1,
     SmoothedCrossEntropy,
+    SymmetricCrossEntropy,
 )
 from mlr.objectives import KERNELS, Objective
 from mlr.objectives.kernels.matching import one_less_mills
@@ -42,6 +45,15 @@ SCALARS = {
     "focal": [{"gamma": 0.0}, {"gamma": 0.5}, {"gamma": 1.0}, {"gamma": 5.0}],
     "gce": [{"q": 1.0}, {"q": 0.5}, {"q": 0.01}],
     "smoothed_ce": [{"epsilon": 0.0}, {"epsilon": 0.5}],
+    "symmetric_ce": [{"alpha": 0.0}, {"alpha": 6.0, "beta": 0.0}, {"log_zero": -0.5}],
+    "phuber_ce": [{"tau": 1.5}, {"tau": 2.0}, {"tau": 5.0}],
+    "poly1": [{"epsilon": -1.0}, {"epsilon": -0.5}, {"epsilon": 0.0}, {"epsilon": 7.0}],
+    "asymmetric": [
+        {"gamma_present": 1.0, "margin": 0.0},
+        {"gamma_present": 0.5, "gamma_absent": 0.0},
+        {"gamma_absent": 2.5, "margin": 0.4},
+    ],
+    "tversky": [{"alpha": 0.3, "beta": 0.7}, {"beta": 0.0}, {"smooth": 1e-6}],
 }
 
 
@@ -51,7 +63,8 @@ def bound(head: str, loss: str) -> float:
         return 1000  # y^q is exp of a rounded q log y, off by its size in ulp (712)
     if head == "cloglog":
         return 500  # 1 − y is exp of a rounded e^z, off by its size in ulp (351)
-    if head == "sparsemax":
+    if head == "sparsemax" or loss == "asymmetric":
+        # as y − m near the margin, and the terms of a softmax have both signs (XXX)
         return 200  # z_k − τ cancels at the rim of the support (176)
     # 1 − x m(x) cancels below the continued fraction; focal multiplies three such (18)
     return 24 if head == "probit" else 10  # (6.4)
@@ -147,7 +160,7 @@ def measured(
 
 
 def made(head: str, loss: str, **scalars: float) -> Objective:
-    kinds = {one.name: one for one in (Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy)}
+    kinds = {one.name: one for one in LOSSES}
     return Objective(head, kinds[loss](**scalars) if scalars else loss)
 
 

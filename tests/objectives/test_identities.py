@@ -71,7 +71,10 @@ def test_gradients_of_distributions_sum_to_zero(head, loss):
     assert gradient.sum(-1).abs().max() <= 1e-14 * (1 + gradient.abs().max())
 
 
-@pytest.mark.parametrize("loss", ["ce", "mae", "focal", "gce", "smoothed_ce", "hinge"])
+@pytest.mark.parametrize(
+    "loss",
+    ["ce", "mae", "focal", "gce", "smoothed_ce", "hinge", "symmetric_ce", "phuber_ce", "poly1"],
+)
 def test_sigmoid_and_two_softmax_outputs_are_one_family(loss):
     z, t = drawn(50, 1), torch.rand(50, 1, dtype=torch.float64)
     pair = torch.cat([z, torch.zeros_like(z)], -1), torch.cat([t, 1 - t], -1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from mlr.heads.sparsemax import Sparsemax, threshold
 from mlr.losses import (
     AbsoluteError,
+    Asymmetric,
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,
@@ -22,14 +23,24 @@ from mlr.losses import (
     Hinge,
     Loss,
     Matching,
+    PartiallyHuberisedCrossEntropy,
+    Poly1,
     SmoothedCrossEntropy,
     SquaredError,
+    SymmetricCrossEntropy,
+    Tversky,
 )
 from mlr.objectives.kernels.class_losses import (
     LOGARITHM,
     ClassCost,
     focal,
     generalised,
+    huberised,
+    poly1,
+    set_error,
+    set_error_rate,
+    shifted,
+    symmetric,
     unchanged,
 )
 from mlr.objectives.kernels.class_terms import ClassTerm, ClassTerms, floored_terms
@@ -78,24 +89,34 @@ def softmax_se_gradient(z: Tensor, t: Tensor) -> Tensor:
     return _to_logits(term, -term.p * _error(term, t))
 
 
-def softmax_bce_losses(z: Tensor, t: Tensor) -> Tensor:
-    """Σ −t_k log y_k − (1 − t_k) log(1 − y_k)."""
-    term = softmax_term(z)
-    return (times(t, term.cost) + times(1 - t, term.cost_of_rest)).sum(-1)
+def separate_costs(present: ClassCost, absent: ClassCost) -> Kernel:
+    """Σ t_k f(y_k) + (1 − t_k) g(1 − y_k): f is `present`, g `absent`."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        term = softmax_term(z)
+        costs = times(t, present.value(term)) + times(1 - t, absent.value(_complement(term)))
+        return costs.sum(-1)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        index, term = z.max(-1, keepdim=True).indices, softmax_term(z)
+        here, away = t * present.fall(term), (1 - t) * absent.fall(_complement(term))
+        # −y_j dL/dy_j but for the largest, whose y/(1 − y) may be no number
+        falls = here - away * term.p / term.rest.scatter(-1, index, 1.0)
+        falls = falls.scatter(-1, index, 0.0)
+        top_y, top_here, top_away = (x.gather(-1, index) for x in (term.p, here, away))
+        # y_k/(1 − y_max) is the softmax of all but the largest
+        lowest = torch.finfo(z.dtype).min
+        among = z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
+        of_top = (top_here * term.p - top_away * top_y * among).scatter(-1, index, 0.0)
+        own = away * term.p - here * term.rest
+        return term.p * _sum_of_others(falls) + of_top + own
+
+    return Kernel(losses, gradient)
 
 
-def softmax_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """Σ_j of y_k y_j (g_k − g_j), g_j = (1 − t_j)/(1 − y_j) − t_j/y_j."""
-    index, term = z.max(-1, keepdim=True).indices, softmax_term(z)
-    # −y_j g_j but for the largest, whose y/(1 − y) may be no number
-    falls = t - (1 - t) * term.p / term.rest.scatter(-1, index, 1.0)
-    falls = falls.scatter(-1, index, 0.0)
-    top_y, top_t = term.p.gather(-1, index), t.gather(-1, index)
-    # y_k/(1 − y_max) is the softmax of all but the largest
-    among = z.clamp(min=torch.finfo(z.dtype).min).scatter(-1, index, -torch.inf).softmax(-1)
-    of_top = (top_t * term.p - (1 - top_t) * top_y * among).scatter(-1, index, 0.0)
-    own = (1 - t) * term.p - t * term.rest
-    return term.p * (_sum_of_others(falls)) + of_top + own
+def _complement(term: ClassTerm) -> ClassTerm:
+    """All classes but one."""
+    return ClassTerm(term.rest, term.p, term.cost_of_rest, term.cost, term.p)
 
 
 def class_costs(cost: ClassCost, weigh: Callable[[Tensor], Tensor] = unchanged) -> Kernel:
@@ -135,6 +156,17 @@ def softmax_hinge_gradient(z: Tensor, t: Tensor) -> Tensor:
     """−4 y_k (t_k − ⟨t, y⟩)."""
     term = softmax_term(z)
     return 4 * _to_logits(term, t * term.p)
+
+
+def set_errors(loss: Tversky) -> Kernel:
+    """(αFP + βFN)/(TP + αFP + βFN + s)."""
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        # all dL/dy_k but for −t_k times this are the same, which no logit of a softmax notices
+        term = softmax_term(z)
+        return _to_logits(term, t * term.p) * set_error_rate(term, t, loss)
+
+    return Kernel(lambda z, t: set_error(softmax_term(z), t, loss), gradient)
 
 
 def softmax_term(z: Tensor) -> ClassTerm:
@@ -207,7 +239,7 @@ def sparsemax_matching_losses(z: Tensor, t: Tensor) -> Tensor:
 SOFTMAX_CE = Kernel(softmax_ce_losses, softmax_ce_gradient, hard_losses=softmax_ce_hard_losses)
 SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
     SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
-    BinaryCrossEntropy: lambda loss: Kernel(softmax_bce_losses, softmax_bce_gradient),
+    BinaryCrossEntropy: lambda loss: separate_costs(LOGARITHM, LOGARITHM),
     CrossEntropy: lambda loss: SOFTMAX_CE,
     Matching: lambda loss: SOFTMAX_CE,
     AbsoluteError: lambda loss: Kernel(softmax_mae_losses, softmax_mae_gradient),
@@ -215,6 +247,13 @@ SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
     Focal: lambda loss: class_costs(focal(loss.gamma)),
     GeneralisedCrossEntropy: lambda loss: class_costs(generalised(loss.q)),
     SmoothedCrossEntropy: lambda loss: class_costs(LOGARITHM, loss.smoothed),
+    SymmetricCrossEntropy: lambda loss: class_costs(symmetric(loss)),
+    PartiallyHuberisedCrossEntropy: lambda loss: class_costs(huberised(loss.tau)),
+    Poly1: lambda loss: class_costs(poly1(loss.epsilon)),
+    Asymmetric: lambda loss: separate_costs(
+        focal(loss.gamma_present), shifted(loss.gamma_absent, loss.margin)
+    ),
+    Tversky: set_errors,
 }
 """A loss → its kernel with the softmax."""
 SPARSEMAX_MATCHING = Kernel(sparsemax_matching_losses, lambda z, t: sparsemax_terms(z).error(t))

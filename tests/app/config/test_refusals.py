@@ -17,8 +17,8 @@ from tests.records.reading import accumulate
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
-    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from bce, ce, focal, "
-    "gaussian_nll, gce, hinge, mae, matching, se, smoothed_ce",
+    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from asymmetric, bce, ce, "
+    "focal, gaussian_nll, gce, hinge, mae, matching, phuber_ce, poly1, se, smoothed_ce, ",
     "loss=nll": "loss=nll could mean .* loss=ce for classes .* loss=gaussian_nll for a regression",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
@@ -41,6 +41,8 @@ REFUSED = {
     "loss=gce loss.q=1.5": r"loss.q=1.5 must lie in \(0, 1\]",
     "loss=gce loss.q=0": "loss.q=0 must be a finite number above 0",
     "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
+    "loss=phuber_ce loss.tau=0.5": r"loss.tau=0.5 must be above 1",
+    "loss=asymmetric loss.margin=1": r"loss.margin=1 must lie in \[0, 1\)",
     "loss=ce loss.gamma=1": "Unknown option loss.gamma.*Did you mean loss=focal, which",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
