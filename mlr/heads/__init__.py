@@ -24,6 +24,7 @@ from __future__ import annotations
 from mlr.heads.base import Head
 from mlr.heads.clipped_linear import ClippedLinear
 from mlr.heads.cloglog import ComplementaryLogLog
+from mlr.heads.entmax15 import Entmax15
 from mlr.heads.gaussian import Gaussian
 from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
@@ -42,6 +43,7 @@ HEADS: tuple[type[Head], ...] = (
     Probit,
     ComplementaryLogLog,
     Sparsemax,
+    Entmax15,
 )
 """The classic four first."""
 
@@ -49,6 +51,7 @@ __all__ = [
     "HEADS",
     "ClippedLinear",
     "ComplementaryLogLog",
+    "Entmax15",
     "Gaussian",
     "HardSigmoid",
     "Head",

@@ -28,7 +28,7 @@ ADVISED_LOSSES: tuple[Loss, ...] = (CrossEntropy(), BinaryCrossEntropy(), Square
 USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
-    **{"softmax": "ce", "sparsemax": "matching", "gaussian": "gaussian_nll"},
+    **{"softmax": "ce", "sparsemax": "matching", "entmax15": "matching", "gaussian": "gaussian_nll"},
 }
 """By head, the loss that it is trained with where none is chosen."""
 

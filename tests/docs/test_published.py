@@ -12,7 +12,8 @@ from mlr.heads import HEADS
 from mlr.losses import LOSSES
 
 PAGES = [f"heads/{head.name}" for head in HEADS] + [f"losses/{loss.name}" for loss in LOSSES]
-WITHOUT = {"losses/gce"}
+WITHOUT = {"losses/gce", "losses/symmetric_ce", "losses/phuber_ce", "losses/poly1"}
+WITHOUT |= {"losses/asymmetric"}
 """Pages that say that no value was found."""
 
 
@@ -74,6 +75,13 @@ def by_their_own_functions() -> dict[tuple[str, int], list[float]]:
         ("losses/bce", 0): [spam],
         ("losses/matching", 0): [spam],
         ("losses/gaussian_nll", 0): density,
+        ("losses/tversky", 0): [
+            metrics.jaccard_score(
+                np.array([[0, 1, 1], [1, 1, 0]]),
+                np.array([[1, 1, 1], [1, 0, 0]]),
+                average="samples",
+            )
+        ],
         ("losses/hinge", 0): [metrics.hinge_loss([-1, 1, 1], [-2.18, 2.36, 0.09])],
     }
 

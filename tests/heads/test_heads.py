@@ -16,6 +16,7 @@ from mlr.heads import (
     HEADS,
     ClippedLinear,
     ComplementaryLogLog,
+    Entmax15,
     Gaussian,
     HardSigmoid,
     Linear,
@@ -139,7 +140,7 @@ WRITTEN = {
     "probit": lambda z: mp.ncdf(z),
     "cloglog": lambda z: 1 - mp.exp(-mp.exp(z)),
 }
-"""The formulas of the docstrings; softmax, sparsemax and gaussian have tests of their own."""
+"""The formulas of the docstrings; the distributions and gaussian have tests of their own."""
 POTENTIALS = {
     "linear": lambda z: z * z / 2,
     "clipped_linear": lambda z: mpf(0) if z < 0 else (z - mpf(0.5) if z > 1 else z * z / 2),
@@ -165,7 +166,10 @@ def test_the_formulas_of_the_docstrings(head):
 
 
 def test_every_head_is_written_down():
-    assert {head.name for head in HEADS} == {*WRITTEN, "softmax", "sparsemax", "gaussian"}
+    assert {head.name for head in HEADS} == {
+        *WRITTEN,
+        *("softmax", "sparsemax", "entmax15", "gaussian"),
+    }
 
 
 @every_head_of_classes
@@ -309,6 +313,36 @@ def test_sigmoid_is_the_softmax_of_two():
     z = drawn(100, 1)
     two = Softmax()(torch.cat([z, torch.zeros_like(z)], -1))[..., :1]
     torch.testing.assert_close(Sigmoid()(z), two, rtol=1e-14, atol=0)
+
+
+def test_entmax_maximises_what_it_says():
+    """By scipy's optimiser over the simplex, and one-hot from a lead of 2."""
+    from scipy.optimize import minimize
+
+    z = drawn(8, 3, scale=0.8)
+    for logits, y in zip(z.numpy(), Entmax15()(z).numpy(), strict=True):
+        best = minimize(
+            lambda r, logits=logits: -((r * r) @ logits) + 4 / 3 * (abs(r) ** 3).sum(),
+            [3**-0.5] * 3,
+            constraints={"type": "eq", "fun": lambda r: r @ r - 1},
+            options={"ftol": 1e-15, "maxiter": 500},
+        )
+        assert best.x**2 == pytest.approx(y, abs=1e-6)
+    one_hot = Entmax15()(torch.tensor([[2.0, 0.0, -torch.inf], [1.9, 0.0, -9.0]]))
+    assert one_hot[0].tolist() == [1, 0, 0]
+    assert 0 < one_hot[1, 1] < 1e-2
+
+
+def test_entmax_of_two_has_a_closed_form():
+    """With d = z₁ − z₂ in [−2, 2]: y₁ = ½ + (d/8) √(8 − d²)."""
+    d = torch.linspace(-2, 2, 41, dtype=torch.float64)
+    y = Entmax15()(torch.stack([d, torch.zeros_like(d)], -1))[:, 0]
+    torch.testing.assert_close(y, 0.5 + d / 8 * (8 - d * d).sqrt(), rtol=1e-13, atol=1e-16)
+
+
+def test_entmax_has_second_derivatives():
+    z = drawn(4, 3, scale=0.5).requires_grad_()
+    assert torch.autograd.gradgradcheck(Entmax15(), (z,))
 
 
 def test_linear_slope_is_one_even_of_nan():

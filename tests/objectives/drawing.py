@@ -26,7 +26,7 @@ REAL_TARGETS = [
     *(("linear", loss) for loss in ("se", "matching", "gaussian_nll")),
     *(("sigmoid", loss) for loss in ("se", "gaussian_nll")),
 ]
-CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax")
+CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax", "entmax15")
 
 
 def widths(head: str, loss: str) -> dict[int, float]:

@@ -12,7 +12,7 @@ from mpmath import mp, mpf
 from tests.objectives.mp_reference import predictions
 
 LOG_FLOOR = mpf(-100)
-PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax")
+PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax", "entmax15")
 """Heads that reach 0 and 1, where logarithms are floored and have no gradient."""
 SCALARS = {
     "focal": {"gamma": 2.0},
@@ -72,6 +72,17 @@ def predicted(head: str, z: Vector) -> tuple[list[Chance], Callable[[Vector], Ve
             return [b - mean if a > 0 else mpf(0) for a, b in zip(y, dy, strict=True)]
 
         return [(a, 1 - a) for a in y], jacobian
+    if head == "entmax15":
+        s = _entmax_roots(z)
+        y = [a * a for a in s]
+
+        def jacobian(dy: Vector) -> Vector:
+            return [
+                sum(a * (mpf(j == k) - b / sum(s)) * dy[j] for j, b in enumerate(s))
+                for k, a in enumerate(s)
+            ]
+
+        return [(a, sum(y[:k]) + sum(y[k + 1 :])) for k, a in enumerate(y)], jacobian
     found = [ELEMENTWISE[head](a) for a in z]
     slopes = [slope for _, slope in found]
     return [chance for chance, _ in found], lambda dy: [
@@ -85,11 +96,30 @@ def threshold(z: Vector) -> mpf:
     return max((sum(ordered[:n]) - 1) / n for n in range(1, len(z) + 1))
 
 
+def _entmax_roots(z: Vector) -> Vector:
+    """√y = max(0, z/2 − τ), τ the one root of a decreasing function between two bounds."""
+    x = [a / 2 for a in z]
+    ends = sorted({max(x) - 1, max(x), *(a for a in x if a > max(x) - 1)})
+    # between neighbouring ends the support is the same and the function quadratic
+    for low, high in zip(ends, ends[1:], strict=False):
+        inside = [a for a in x if a >= high]
+        if sum((a - high) ** 2 for a in inside) <= 1:
+            n, total, square = len(inside), sum(inside), sum(a * a for a in inside)
+            tau = (total - mp.sqrt(max(mpf(0), total**2 - n * (square - 1)))) / n
+            if tau >= low:
+                return [max(mpf(0), a - tau) for a in x]
+    raise AssertionError("no support fits")
+
+
 def potential(head: str, z: Vector) -> mpf:
     """A(z), by its own formula."""
     if head == "sparsemax":
         y = [a for a, _ in predicted(head, z)[0]]
         return sum(a * b - a * a / 2 for a, b in zip(y, z, strict=True))
+    if head == "entmax15":
+        s = _entmax_roots(z)
+        pairs = zip(s, z, strict=True)
+        return sum(a * a * b for a, b in pairs) - mpf(4) / 3 * (sum(a**3 for a in s) - 1)
     return sum(POTENTIALS[head](a) for a in z)
 
 
@@ -100,8 +130,10 @@ def constant(head: str, t: Vector) -> mpf:
         "cloglog": lambda a: -mp.euler * a,
         "hard_sigmoid": lambda a: 3 * a * a - 3 * a,
         "sparsemax": lambda a: a * a / 2,
+        "entmax15": lambda a: mpf(4) / 3 * mp.sqrt(a) ** 3,
     }
-    return sum(by_head[head](a) for a in t)
+    of_all = -mpf(4) / 3 if head == "entmax15" else mpf(0)
+    return sum(by_head[head](a) for a in t) + of_all
 
 
 def _probit(z: mpf) -> tuple[Chance, mpf]:

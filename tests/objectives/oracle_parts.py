@@ -57,6 +57,47 @@ def sparsemax(z: Numbers) -> Outputs:
     return _piecewise(y, rest, back, largest)
 
 
+def entmax15(z: Numbers) -> Outputs:
+    """y_k = max(0, z_k/2 − τ)², Σ y = 1."""
+    roots = _entmax_roots(z)[0]
+    y, whole = [s * s for s in roots], sum(roots)
+    rest = [sum(a for j, a in enumerate(y) if j != k) for k in range(len(z))]
+
+    def back(g: Numbers) -> Numbers:
+        mean = sum(s * a for s, a in zip(roots, g, strict=True)) / whole
+        return [s * (a - mean) for s, a in zip(roots, g, strict=True)]
+
+    def largest(sizes: Numbers) -> Numbers:
+        products = [s * a for s, a in zip(roots, sizes, strict=True)]
+        return [max(p, s * max(products) / whole) for s, p in zip(roots, products, strict=True)]
+
+    return _piecewise(y, rest, back, largest)
+
+
+def _entmax_roots(z: Numbers) -> tuple[Numbers, mpfr]:
+    """√y and τ: of each possible support the root of a quadratic, the consistent one."""
+    ordered = sorted(z, reverse=True)
+    x = [(a - ordered[0]) / 2 for a in ordered]
+    for n in range(1, len(z) + 1):
+        mean = sum(x[:n]) / n
+        spread = sum((a - mean) ** 2 for a in x[:n])
+        if spread > 1:
+            continue
+        tau = mean - gmpy2.sqrt((1 - spread) / n)
+        if x[n - 1] > tau and (n == len(z) or x[n] <= tau):
+            return [max((a - ordered[0]) / 2 - tau, mpfr(0)) for a in z], tau
+    raise AssertionError("no support fits")
+
+
+def entmax15_matching(z: Numbers, t: Numbers) -> Numbers:
+    """⟨y − t, z⟩ − Ω(y) + Ω(t), Ω(p) = (4/3)(Σ p^1.5 − 1), for Σ t = 1, and y − t."""
+    out, top, roots = entmax15(z), max(z), _entmax_roots(z)[0]
+    d = out.errors(t)
+    value = sum(e * (x - top) for e, x in zip(d, z, strict=True))
+    value += (sum(c * gmpy2.sqrt(c) for c in t) - sum(s**3 for s in roots)) * 4 / 3
+    return [value, *d]
+
+
 def probit(z: Numbers) -> Outputs:
     """y = Φ(z)."""
     tails, hazards = zip(*(_tail(abs(x)) for x in z), strict=True)
@@ -257,7 +298,7 @@ def gaussian_nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     return sum(x * x for x in d) / 2 + constant, d
 
 
-HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, probit, cloglog)}
+HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, entmax15, probit, cloglog)}
 LOSSES = {f.__name__: f for f in (
     *(gaussian_nll, mae, hinge, focal, gce, smoothed_ce),
     *(symmetric_ce, phuber_ce, poly1, asymmetric, tversky),
@@ -267,6 +308,7 @@ MATCHING = {
     "cloglog": cloglog_matching,
     "hard_sigmoid": hard_sigmoid_matching,
     "sparsemax": sparsemax_matching,
+    "entmax15": entmax15_matching,
 }
 
 

@@ -107,7 +107,7 @@ def test_all_other_pairs_are_legal(outputs):
     refused = {
         *(("linear", loss) for loss in ("bce", "mae", "asymmetric", "tversky", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
-        *((h, loss.name) for h in ("softmax", "sparsemax") for loss in LOSSES if outputs == 1),
+        *((h, loss.name) for h in ("softmax", "sparsemax", "entmax15") for loss in LOSSES if outputs == 1),
         *(
             ("gaussian", loss.name)
             for loss in LOSSES

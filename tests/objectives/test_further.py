@@ -63,8 +63,11 @@ def bound(head: str, loss: str) -> float:
         return 1000  # y^q is exp of a rounded q log y, off by its size in ulp (712)
     if head == "cloglog":
         return 500  # 1 − y is exp of a rounded e^z, off by its size in ulp (351)
-    if head == "sparsemax" or loss == "asymmetric":
-        # as y − m near the margin, and the terms of a softmax have both signs (XXX)
+    if loss == "asymmetric":
+        return 1000  # y − m cancels near the margin (256)
+    if head == "entmax15":
+        return 400  # as of sparsemax, and squared (208)
+    if head == "sparsemax":
         return 200  # z_k − τ cancels at the rim of the support (176)
     # 1 − x m(x) cancels below the continued fraction; focal multiplies three such (18)
     return 24 if head == "probit" else 10  # (6.4)

@@ -63,7 +63,7 @@ def test_the_matching_gradient_is_the_error(head, soft):
     assert (objective.losses(z, t) >= 0).all()
 
 
-@pytest.mark.parametrize("head", ["softmax", "sparsemax"])
+@pytest.mark.parametrize("head", ["softmax", "sparsemax", "entmax15"])
 @pytest.mark.parametrize("loss", [loss.name for loss in LOSSES])
 def test_gradients_of_distributions_sum_to_zero(head, loss):
     z, t = drawn(30, 6), torch.eye(6, dtype=torch.float64)[torch.arange(30) % 6]
@@ -106,7 +106,7 @@ def test_sparsemax_of_two_is_the_clip_and_its_loss_the_clips():
 
 
 @pytest.mark.parametrize("head", ["clipped_linear", "hard_sigmoid", "sigmoid", "probit",
-                                  "cloglog", "softmax", "sparsemax"])  # fmt: skip
+                                  "cloglog", "softmax", "sparsemax", "entmax15"])  # fmt: skip
 def test_hinge_of_probabilities_is_twice_the_absolute_error_of_hard_targets(head):
     z, t = drawn(40, 3), torch.eye(3, dtype=torch.float64)[torch.arange(40) % 3]
     hinge, absolute = Objective(head, "hinge"), Objective(head, "mae")
@@ -116,7 +116,7 @@ def test_hinge_of_probabilities_is_twice_the_absolute_error_of_hard_targets(head
 
 
 @pytest.mark.parametrize("head", ["hard_sigmoid", "sigmoid", "probit", "cloglog", "softmax",
-                                  "sparsemax"])  # fmt: skip
+                                  "sparsemax", "entmax15"])  # fmt: skip
 def test_the_scalars_lead_from_cross_entropy_to_the_absolute_error(head):
     outputs = 1 if Objective(head, "se").head.range.least_outputs == 1 else 3
     z = drawn(40, 3)[:, :outputs] / 4

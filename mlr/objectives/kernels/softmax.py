@@ -1,4 +1,4 @@
-"""Kernels of heads whose outputs share one probability: softmax and sparsemax.
+"""Kernels of the softmax, whose outputs share one probability.
 
 1 − y_k is never computed as such where y_k may be near 1: the other classes are summed. Shapes:
 logits z (…, K), targets t (…, K) → losses (…), gradients (…, K).
@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.heads.sparsemax import Sparsemax, threshold
 from mlr.losses import (
     AbsoluteError,
     Asymmetric,
@@ -43,7 +42,7 @@ from mlr.objectives.kernels.class_losses import (
     symmetric,
     unchanged,
 )
-from mlr.objectives.kernels.class_terms import ClassTerm, ClassTerms, floored_terms
+from mlr.objectives.kernels.class_terms import ClassTerm
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
 
@@ -109,7 +108,7 @@ def separate_costs(present: ClassCost, absent: ClassCost) -> Kernel:
         among = z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
         of_top = (top_here * term.p - top_away * top_y * among).scatter(-1, index, 0.0)
         own = away * term.p - here * term.rest
-        return term.p * _sum_of_others(falls) + of_top + own
+        return term.p * sum_of_others(falls) + of_top + own
 
     return Kernel(losses, gradient)
 
@@ -198,42 +197,14 @@ def _error(term: ClassTerm, t: Tensor) -> Tensor:
 
 def _to_logits(term: ClassTerm, falls: Tensor) -> Tensor:
     """dL/dz_k = y_k Σ_{j≠k} u_j − u_k (1 − y_k) of u_k = −y_k ∂L/∂y_k."""
-    return term.p * _sum_of_others(falls) - falls * term.rest
+    return term.p * sum_of_others(falls) - falls * term.rest
 
 
-def _sum_of_others(values: Tensor) -> Tensor:
+def sum_of_others(values: Tensor) -> Tensor:
     """Σ_{j≠k} v_j (…, K), summed at the largest, where the total less v_k would cancel."""
     index = values.abs().max(-1, keepdim=True).indices
     others = values.scatter(-1, index, 0.0).sum(-1, keepdim=True)
     return (others + values.gather(-1, index) - values).scatter(-1, index, others)
-
-
-def sparsemax_terms(z: Tensor) -> ClassTerms:
-    """Sparsemax y and 1 − y, their logarithms floored; `slope` is 1 in the support."""
-    y = Sparsemax()(z)
-    index = y.max(-1, keepdim=True).indices
-    others = y.scatter(-1, index, 0.0).sum(-1, keepdim=True)
-    return floored_terms(y, (1 - y).scatter(-1, index, others), (y > 0).to(z.dtype))
-
-
-def projected(kernel: Kernel) -> Kernel:
-    """The kernel of sparsemax, of one for its outputs alone: dL/dz_k = dL/dy_k − the mean in S."""
-
-    def gradient(z: Tensor, t: Tensor) -> Tensor:
-        supported = Sparsemax()(z).sign()
-        size = supported.sum(-1, keepdim=True)
-        of_y = kernel.gradient(z, t)
-        return supported * ((size - 1) * of_y - _sum_of_others(of_y)) / size
-
-    return Kernel(kernel.losses, gradient)
-
-
-def sparsemax_matching_losses(z: Tensor, t: Tensor) -> Tensor:
-    """½ Σ (y_k − t_k)² + Σ t_k max(0, τ − z_k): A(z) − ⟨t, z⟩ + ½‖t‖² for Σ t = 1."""
-    below_top = z - z.amax(-1, keepdim=True)
-    missing = (threshold(below_top) - below_top).relu()
-    d = sparsemax_terms(z).error(t)
-    return (0.5 * d * d + times(t, missing)).sum(-1)
 
 
 SOFTMAX_CE = Kernel(softmax_ce_losses, softmax_ce_gradient, hard_losses=softmax_ce_hard_losses)
@@ -256,4 +227,3 @@ SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
     Tversky: set_errors,
 }
 """A loss → its kernel with the softmax."""
-SPARSEMAX_MATCHING = Kernel(sparsemax_matching_losses, lambda z, t: sparsemax_terms(z).error(t))

@@ -18,7 +18,6 @@ from mlr.heads import (
     Probit,
     Sigmoid,
     Softmax,
-    Sparsemax,
 )
 from mlr.losses import (
     BinaryCrossEntropy,
@@ -36,7 +35,8 @@ from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, of_deviation_one
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
-from mlr.objectives.kernels.softmax import SOFTMAX, SPARSEMAX_MATCHING, projected, sparsemax_terms
+from mlr.objectives.kernels.softmax import SOFTMAX
+from mlr.objectives.kernels.sparse import SPARSE, SPARSE_MATCHING, projected
 
 Entry: TypeAlias = Kernel | Callable[[Any, Any], Kernel]
 """A kernel, or what makes it of the head and the loss where these have scalars, as γ of focal."""
@@ -49,7 +49,9 @@ def _class_losses() -> dict[Pair, Entry]:
     for loss_type, make in CLASS_LOSSES.items():
         for head_type, terms_of in TERMS.items():
             entries[head_type, loss_type] = _of_loss(partial(make, terms_of))
-        entries[Sparsemax, loss_type] = _of_loss(partial(make, sparsemax_terms), projected)
+        for head_type, (terms_of, shares) in SPARSE.items():
+            wrap = partial(projected, shares=shares)
+            entries[head_type, loss_type] = _of_loss(partial(make, terms_of), wrap)
     for loss_type, make_softmax in SOFTMAX.items():
         entries[Softmax, loss_type] = _of_loss(make_softmax)
     return entries
@@ -91,7 +93,7 @@ KERNELS: dict[Pair, Entry] = {
     (HardSigmoid, Matching): matching.HARD_SIGMOID_MATCHING,
     (Probit, Matching): matching.PROBIT_MATCHING,
     (ComplementaryLogLog, Matching): matching.CLOGLOG_MATCHING,
-    (Sparsemax, Matching): SPARSEMAX_MATCHING,
+    **{(head, Matching): kernel for head, kernel in SPARSE_MATCHING.items()},
     (Gaussian, GaussianNll): GAUSSIAN_NLL,
 }
 """Every legal pair of mlr's heads and losses, and those that `register` adds."""

@@ -25,6 +25,7 @@ USUAL = {
     "cloglog": ("bce", "BinaryCrossEntropy"),
     "softmax": ("ce", "CrossEntropy"),
     "sparsemax": ("matching", "Matching"),
+    "entmax15": ("matching", "Matching"),
     "gaussian": ("gaussian_nll", "GaussianNll"),
 }
 """By head: the name of its loss and the class."""
