@@ -239,6 +239,9 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
             lambda: Entmax15()(rows((-2, 0, 0.5))),
         ),
     ),
+    "heads/cumulative": (),
+    "heads/coral": (),
+    "heads/corn": (),
     "losses/se": (
         PublishedValue(
             "output of a sigmoid for target 0, input 1, after 300 updates with η = 0.15 from "
@@ -344,6 +347,7 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
     "losses/phuber_ce": (),
     "losses/poly1": (),
     "losses/asymmetric": (),
+    "losses/ordinal_nll": (),
     "losses/tversky": (
         PublishedValue(
             "Jaccard scores of labels 1, 1, 1 and 1, 0, 0 for 0, 1, 1 and 1, 1, 0, their mean: "

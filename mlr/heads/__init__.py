@@ -28,6 +28,7 @@ from mlr.heads.entmax15 import Entmax15
 from mlr.heads.gaussian import Gaussian
 from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
+from mlr.heads.ordinal import Coral, Corn, Cumulative
 from mlr.heads.probit import Probit
 from mlr.heads.sigmoid import Sigmoid
 from mlr.heads.softmax import Softmax
@@ -44,6 +45,9 @@ HEADS: tuple[type[Head], ...] = (
     ComplementaryLogLog,
     Sparsemax,
     Entmax15,
+    Cumulative,
+    Coral,
+    Corn,
 )
 """The classic four first."""
 
@@ -51,6 +55,9 @@ __all__ = [
     "HEADS",
     "ClippedLinear",
     "ComplementaryLogLog",
+    "Coral",
+    "Corn",
+    "Cumulative",
     "Entmax15",
     "Gaussian",
     "HardSigmoid",

@@ -34,6 +34,7 @@ from mlr.losses.gce import GeneralisedCrossEntropy
 from mlr.losses.hinge import Hinge
 from mlr.losses.mae import AbsoluteError
 from mlr.losses.matching import Matching
+from mlr.losses.ordinal_nll import OrdinalNll
 from mlr.losses.phuber_ce import PartiallyHuberisedCrossEntropy
 from mlr.losses.poly1 import Poly1
 from mlr.losses.se import SquaredError
@@ -57,6 +58,7 @@ LOSSES: tuple[type[Loss], ...] = (
     Poly1,
     Asymmetric,
     Tversky,
+    OrdinalNll,
 )
 """The classic ones first."""
 OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
@@ -81,6 +83,7 @@ __all__ = [
     "Hinge",
     "Loss",
     "Matching",
+    "OrdinalNll",
     "PartiallyHuberisedCrossEntropy",
     "Poly1",
     "SmoothedCrossEntropy",

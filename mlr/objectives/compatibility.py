@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Interval
+from mlr.core.domains import REALS, UNIT, Interval, Levels
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
     AMBIGUOUS,
@@ -29,6 +29,7 @@ USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
     **{"softmax": "ce", "sparsemax": "matching", "entmax15": "matching", "gaussian": "gaussian_nll"},
+    **{"cumulative": "ordinal_nll", "coral": "bce", "corn": "ordinal_nll"},
 }
 """By head, the loss that it is trained with where none is chosen."""
 
@@ -96,6 +97,11 @@ def check_pair(
             f"head={head.name} with one output is the constant 1. "
             f"Use {_either(_elementwise_heads(loss))}, or one output for each class."
         )
+    if loss.matches_head and not head.has_potential:
+        raise InputError(
+            f"loss={loss.name} needs a head with a potential, and head={head.name} has none. "
+            f"Use loss={usual_loss(head.name)}."
+        )
     if not _defined(head, loss):
         raise InputError(
             f"loss={loss.name} needs {loss.domain.describe('predictions')}, "
@@ -137,6 +143,11 @@ def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
 
 
 def _check_regression(head: Head, loss: Loss) -> None:
+    if head.ordered:
+        raise InputError(
+            f"head={head.name} gives levels of ordered classes, but this data's targets are any "
+            "real number. Use head=linear."
+        )
     if head.range.least_outputs > 1:
         raise InputError(
             f"head={head.name} gives {head.range}, but this data's targets are any real number. "
@@ -163,6 +174,8 @@ def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
 
 def _defined(head: Head, loss: Loss) -> bool:
     """Return True if every prediction has a loss, one number at a time."""
+    if isinstance(loss.domain, Levels):  # differences of others may be below 0
+        return loss.domain.contains(head.range)
     return loss.matches_head or loss.domain.entries.contains(head.range.entries)
 
 
@@ -183,6 +196,11 @@ def _elementwise_heads(loss: Loss) -> list[str]:
 
 def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     """A sentence naming heads that suit this loss and losses that suit this head."""
+    if isinstance(loss.domain, Levels):
+        fitting = [f"head={one.name}" for one in HEADS if loss.domain.contains(one.range)]
+        return f" Use {_either([*fitting, f'loss={usual_loss(head.name)}'])}."
+    if head.ordered:
+        return f" Use head=softmax or loss={usual_loss(head.name)}."
     kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)
     heads = [
         f"head={other.name}"

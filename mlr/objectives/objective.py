@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError
-from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX
+from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX, Levels
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.objectives import validation
@@ -81,6 +81,7 @@ class Objective(torch.nn.Module):
         self.kernel, self.exact = kernel_of(self.head, self.loss)
         region = validation.target_region(self.head, self.loss)
         self._any_target = region == REALS
+        self._levels = isinstance(region, Levels)
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
         # a list: nn.Module looks closely at every attribute that is set
@@ -169,7 +170,7 @@ class Objective(torch.nn.Module):
             self._squashes = False
         if self._any_target or not targets.numel():
             return False
-        if _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
+        if not self._levels and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
             return True
         validation.check_targets(self.head, self.loss, targets)
         return False

@@ -19,7 +19,6 @@ from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
-from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
 
@@ -158,7 +157,7 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     fields = fields_read(steps[0].due)
     logits = stacked([kept.logits for kept in steps], axes)
     targets = stacked([kept.targets for kept in steps], axes)
-    labels = labels_of(targets) if program.classification else None
+    labels = objectives.labels(targets) if program.classification else None
     losses = objectives.losses(logits, targets, axis=1)
     predictions = spreads = None
     if program.spread or "predictions" in fields:

@@ -81,7 +81,7 @@ def legal(head: str, loss: str, outputs: int) -> bool:
 def test_what_to_take_is_legal():
     text = (ROOT / "mlr" / "docs" / "heads_and_losses.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|`]+) \| `(\w+)` \| `(\w+)` \|$", text, re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 7
     for targets, head, loss in rows:
         assert legal(head, loss, 1 if "one output" in targets else 3), targets
 
@@ -94,7 +94,10 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
     everywhere = {(head.name, k) for head in HEADS for k in (1, 3)}
     everywhere -= {("softmax", 1), ("sparsemax", 1), ("entmax15", 1)}  # the constant 1
     but_gaussian = {pair for pair in everywhere if pair[0] != "gaussian"}
-    assert partners("matching") == partners("hinge") == but_gaussian
+    assert partners("hinge") == but_gaussian
+    in_order = {pair for pair in everywhere if pair[0] in ("cumulative", "corn")}
+    assert partners("ordinal_nll") == in_order
+    assert partners("matching") == but_gaussian - in_order
     of_probabilities = {pair for pair in but_gaussian if pair[0] != "linear"}
     for loss in ("mae", "asymmetric", "tversky"):
         assert partners(loss) == of_probabilities, loss

@@ -13,7 +13,8 @@ from mlr.losses import LOSSES
 
 PAGES = [f"heads/{head.name}" for head in HEADS] + [f"losses/{loss.name}" for loss in LOSSES]
 WITHOUT = {"losses/gce", "losses/symmetric_ce", "losses/phuber_ce", "losses/poly1"}
-WITHOUT |= {"losses/asymmetric"}
+WITHOUT |= {"losses/asymmetric", "losses/ordinal_nll"}
+WITHOUT |= {"heads/cumulative", "heads/coral", "heads/corn"}
 """Pages that say that no value was found."""
 
 

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from mlr.core.checks import InputError
+from mlr.core.domains import LEVELS
 from mlr.information import HALF_LOG_TAU
 from mlr.losses import (
     LOSSES,
@@ -23,6 +24,7 @@ from mlr.losses import (
     GeneralisedCrossEntropy,
     Hinge,
     Matching,
+    OrdinalNll,
     PartiallyHuberisedCrossEntropy,
     Poly1,
     SmoothedCrossEntropy,
@@ -45,6 +47,8 @@ def drawn(*shape: int, dtype=torch.float64) -> torch.Tensor:
 def predicted(loss, *shape: int, dtype=torch.float64) -> torch.Tensor:
     """Predictions of the loss's domain, of as many numbers a target as it takes."""
     y = drawn(*shape, dtype=dtype)
+    if loss.domain == LEVELS:
+        return y.cumsum(-1).flip(-1)
     return torch.cat([y.roll(place, 0) for place in range(loss.domain.per_target)], -1)
 
 
@@ -83,7 +87,9 @@ def test_every_loss_is_minus_log_likelihood_plus_a_constant_or_says_why_not(loss
     torch.manual_seed(0)
     samples = distribution.sample()
     classes = distribution.event_shape == ()
-    t = torch.eye(3, dtype=torch.float64)[samples] if classes else samples
+    t = torch.eye(3, dtype=torch.float64)[samples] if classes and loss.name == "ce" else samples
+    if loss.domain == LEVELS:
+        t = (samples[:, None] >= torch.arange(1, 4)).double()
     assert t.shape == (50, 3)
     expected = -distribution.log_prob(samples) - CONSTANTS.get(loss.name, 0.0)
     torch.testing.assert_close(loss(y, t), expected, rtol=1e-13, atol=1e-14)
@@ -152,11 +158,11 @@ WRITTEN = {
         -t * math.log(y) - (1 - t) * max(0, y - 0.05) ** 4 * math.log(1 - max(0, y - 0.05))
     ),
 }
-"""The formulas of the docstrings, one of three outputs; `tversky`, no sum, has a test of its own."""
+"""The formulas of the docstrings, one of three outputs; the others, no sums, have tests of their own."""
 
 
 @pytest.mark.parametrize(
-    "loss", [one for one in ON_PREDICTIONS if one.name != "tversky"], ids=lambda loss: loss.name
+    "loss", [one for one in ON_PREDICTIONS if one.name not in ("tversky", "ordinal_nll")], ids=lambda loss: loss.name
 )
 @pytest.mark.parametrize("soft", [True, False])
 def test_the_formula_of_the_docstring(loss, soft):

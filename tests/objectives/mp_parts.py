@@ -127,6 +127,7 @@ def constant(head: str, t: Vector) -> mpf:
     """c(t), which each matching loss adds so that it is nowhere negative for hard targets."""
     by_head = {
         "probit": lambda a: mpf(0),
+        "coral": lambda a: mpf(0),
         "cloglog": lambda a: -mp.euler * a,
         "hard_sigmoid": lambda a: 3 * a * a - 3 * a,
         "sparsemax": lambda a: a * a / 2,
@@ -162,12 +163,14 @@ def _line(low: int, high: int) -> Callable[[mpf], tuple[Chance, mpf]]:
 ELEMENTWISE = {
     "linear": lambda z: ((z, 1 - z), mpf(1)),
     "sigmoid": _sigmoid,
+    "coral": _sigmoid,
     "probit": _probit,
     "cloglog": _cloglog,
     "clipped_linear": _line(0, 1),
     "hard_sigmoid": _line(-3, 3),
 }
 POTENTIALS = {
+    "coral": lambda z: mp.log1p(mp.exp(z)),
     "probit": lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2 + mp.npdf(z),
     "cloglog": lambda z: z + mp.euler + mp.e1(mp.exp(z)),
     "hard_sigmoid": lambda z: mpf(0) if z < -3 else (z if z > 3 else (z + 3) ** 2 / 12),

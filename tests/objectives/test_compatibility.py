@@ -51,6 +51,26 @@ REFUSED = [
         "head=linear gives any real number. Use head=softmax or loss=se.",
     ),
     (
+        ("softmax", "ordinal_nll", 3),
+        "loss=ordinal_nll needs predictions that are levels of ordered classes, probabilities that "
+        "do not increase, but head=softmax gives probabilities that sum to 1. "
+        "Use head=cumulative, head=corn or loss=ce.",
+    ),
+    (
+        ("coral", "ordinal_nll", 3),
+        "but head=coral gives values in (0, 1). Use head=cumulative, head=corn or loss=bce.",
+    ),
+    (
+        ("corn", "ce", 3),
+        NEEDS_SUM + "head=corn gives 3 separate levels of ordered classes. "
+        "Use head=softmax or loss=ordinal_nll. objective.strict=false runs it.",
+    ),
+    (
+        ("cumulative", "matching", None),
+        "loss=matching needs a head with a potential, and head=cumulative has none. "
+        "Use loss=ordinal_nll.",
+    ),
+    (
         ("linear", "tversky", 3),
         "loss=tversky needs predictions in [0, 1], but head=linear gives any real number. "
         "Use head=sigmoid, head=clipped_linear or loss=se.",
@@ -103,10 +123,14 @@ def test_refusals(pair, sentence):
 @pytest.mark.parametrize("outputs", [None, 1, 2, 10])
 def test_all_other_pairs_are_legal(outputs):
     of_choices = ("ce", "focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1")
-    of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog")
+    of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog", "coral")
+    in_order = ("cumulative", "corn")
     refused = {
         *(("linear", loss) for loss in ("bce", "mae", "asymmetric", "tversky", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
+        *((head, loss) for head in in_order for loss in of_choices if (outputs or 0) > 1),
+        *((head, "matching") for head in in_order),
+        *((head.name, "ordinal_nll") for head in HEADS if head.name not in in_order),
         *((h, loss.name) for h in ("softmax", "sparsemax", "entmax15") for loss in LOSSES if outputs == 1),
         *(
             ("gaussian", loss.name)
@@ -136,6 +160,8 @@ def test_not_strict_lets_the_senseless_run_and_the_undefined_not():
     [
         ("softmax", "se", "head=softmax gives probabilities that sum to 1, but this data's "
          "targets are any real number. Use head=linear."),
+        ("coral", "se", "head=coral gives levels of ordered classes, but this data's targets are "
+         "any real number. Use head=linear."),
         ("sigmoid", "bce", "loss=bce needs targets in [0, 1], but this data's targets are any "
          "real number. Use loss=se."),
         ("sigmoid", "ce", "loss=ce needs targets that are probabilities"),

@@ -46,7 +46,9 @@ def test_positive_and_negative_samples_are_mirror_images(loss):
     assert torch.equal(objective.gradient(z, t), -objective.gradient(-z, 1 - t))
 
 
-@pytest.mark.parametrize("head", [head.name for head in HEADS if head.range.per_target == 1])
+@pytest.mark.parametrize(
+    "head", [head.name for head in HEADS if head.range.per_target == 1 and head.has_potential]
+)
 @pytest.mark.parametrize("soft", [True, False])
 def test_the_matching_gradient_is_the_error(head, soft):
     z, t = drawn(20, 3), torch.eye(3, dtype=torch.float64)[torch.arange(20) % 3]
@@ -64,7 +66,7 @@ def test_the_matching_gradient_is_the_error(head, soft):
 
 
 @pytest.mark.parametrize("head", ["softmax", "sparsemax", "entmax15"])
-@pytest.mark.parametrize("loss", [loss.name for loss in LOSSES])
+@pytest.mark.parametrize("loss", [loss.name for loss in LOSSES if loss.name != "ordinal_nll"])
 def test_gradients_of_distributions_sum_to_zero(head, loss):
     z, t = drawn(30, 6), torch.eye(6, dtype=torch.float64)[torch.arange(30) % 6]
     gradient = Objective(head, loss).gradient(z, t)

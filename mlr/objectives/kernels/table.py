@@ -11,6 +11,9 @@ from torch import Tensor, func
 from mlr.heads import (
     ClippedLinear,
     ComplementaryLogLog,
+    Coral,
+    Corn,
+    Cumulative,
     Gaussian,
     HardSigmoid,
     Head,
@@ -26,6 +29,7 @@ from mlr.losses import (
     Hinge,
     Loss,
     Matching,
+    OrdinalNll,
     SquaredError,
 )
 from mlr.objectives.kernels import matching
@@ -34,6 +38,7 @@ from mlr.objectives.kernels.class_terms import TERMS, linear_terms
 from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, of_deviation_one
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
+from mlr.objectives.kernels.ordinal import CORN_NLL, CUMULATIVE_NLL
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
 from mlr.objectives.kernels.softmax import SOFTMAX
 from mlr.objectives.kernels.sparse import SPARSE, SPARSE_MATCHING, projected
@@ -95,6 +100,11 @@ KERNELS: dict[Pair, Entry] = {
     (ComplementaryLogLog, Matching): matching.CLOGLOG_MATCHING,
     **{(head, Matching): kernel for head, kernel in SPARSE_MATCHING.items()},
     (Gaussian, GaussianNll): GAUSSIAN_NLL,
+    **{(Coral, loss): SIGMOID_BCE for loss in (BinaryCrossEntropy, Matching)},
+    (Coral, SquaredError): SIGMOID_SE,
+    (Coral, CrossEntropy): SIGMOID_CE,
+    (Cumulative, OrdinalNll): CUMULATIVE_NLL,
+    (Corn, OrdinalNll): CORN_NLL,
 }
 """Every legal pair of mlr's heads and losses, and those that `register` adds."""
 KERNELS |= _gaussian_nll(KERNELS)

@@ -26,6 +26,9 @@ USUAL = {
     "softmax": ("ce", "CrossEntropy"),
     "sparsemax": ("matching", "Matching"),
     "entmax15": ("matching", "Matching"),
+    "cumulative": ("ordinal_nll", "OrdinalNll"),
+    "coral": ("bce", "BinaryCrossEntropy"),
+    "corn": ("ordinal_nll", "OrdinalNll"),
     "gaussian": ("gaussian_nll", "GaussianNll"),
 }
 """By head: the name of its loss and the class."""

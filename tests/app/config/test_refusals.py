@@ -18,7 +18,7 @@ from tests.records.reading import accumulate
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
     "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from asymmetric, bce, ce, "
-    "focal, gaussian_nll, gce, hinge, mae, matching, phuber_ce, poly1, se, smoothed_ce, ",
+    "focal, gaussian_nll, gce, hinge, mae, matching, ordinal_nll, phuber_ce, poly1, se, smoothed_ce, ",
     "loss=nll": "loss=nll could mean .* loss=ce for classes .* loss=gaussian_nll for a regression",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
@@ -32,6 +32,9 @@ REFUSED = {
     "head=linear loss=bce": r"loss=bce needs predictions in \[0, 1\], but head=linear gives any",
     "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
     "data=line": "Use head=linear",
+    "data=line head=coral": "levels of ordered classes, but this data's targets are any real number",
+    "head=coral loss=ordinal_nll": "Use head=cumulative, head=corn or loss=bce",
+    "head=corn loss=matching": "head=corn has none. Use loss=ordinal_nll",
     "head=gaussian": "head=gaussian predicts numbers, but the data have 10 classes. Use head=softm",
     "head=gaussian loss=se data=line": "loss=se needs one prediction for each target, but head=ga",
     "head=gaussian loss=bce data=line": "a mean and a standard deviation. Use loss=gaussian_nll",
@@ -174,7 +177,7 @@ TYPED = {
     "objective=strict": "objective is a group of options, which are set one by one, as in object",
     "objective.strict=maybe": "objective.strict=maybe must be true or false.",
     "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
-    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from bce, ce, focal, gaussian_",
+    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from asymmetric, bce, ce, focal, gaussian_",
     "-m seed=1,abc": "seed=abc must be a whole number.",
 }
 """As a student types them, words of a shell."""
