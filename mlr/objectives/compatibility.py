@@ -28,7 +28,12 @@ ADVISED_LOSSES: tuple[Loss, ...] = (CrossEntropy(), BinaryCrossEntropy(), Square
 USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
-    **{"softmax": "ce", "sparsemax": "matching", "entmax15": "matching", "gaussian": "gaussian_nll"},
+    **{
+        "softmax": "ce",
+        "sparsemax": "matching",
+        "entmax15": "matching",
+        "gaussian": "gaussian_nll",
+    },
     **{"cumulative": "ordinal_nll", "coral": "bce", "corn": "ordinal_nll"},
 }
 """By head, the loss that it is trained with where none is chosen."""
@@ -191,14 +196,15 @@ def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
 
 def _elementwise_heads(loss: Loss) -> list[str]:
     heads = [head for head in ADVISED_HEADS if head.range.least_outputs == 1]
+    if isinstance(loss.domain, Levels):
+        heads = [head() for head in HEADS]
     return [f"head={head.name}" for head in heads if _defined(head, loss)]
 
 
 def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     """A sentence naming heads that suit this loss and losses that suit this head."""
     if isinstance(loss.domain, Levels):
-        fitting = [f"head={one.name}" for one in HEADS if loss.domain.contains(one.range)]
-        return f" Use {_either([*fitting, f'loss={usual_loss(head.name)}'])}."
+        return f" Use {_either([*_elementwise_heads(loss), f'loss={usual_loss(head.name)}'])}."
     if head.ordered:
         return f" Use head=softmax or loss={usual_loss(head.name)}."
     kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)

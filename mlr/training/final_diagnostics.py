@@ -102,7 +102,9 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
         means = outputs[..., : batch.targets.shape[-1]].mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
-    for target, (means, there) in zip((1, 0), by_target(outputs, batch.labels, program.subject.classes), strict=True):
+    for target, (means, there) in zip(
+        (1, 0), by_target(outputs, batch.labels, program.subject.classes), strict=True
+    ):
         found[f"output_target_{target}"] = (means * there).sum(1)
         found[f"outputs_target_{target}"] = there.sum(1)
     return found

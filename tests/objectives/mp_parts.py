@@ -254,9 +254,7 @@ def _asymmetric(
     return value, gradient
 
 
-def _tversky(
-    chances: list[Chance], t: Vector, scalars: dict[str, mpf]
-) -> tuple[mpf, Vector]:
+def _tversky(chances: list[Chance], t: Vector, scalars: dict[str, mpf]) -> tuple[mpf, Vector]:
     """1 − T, and −dT/dy_k by the rule of the quotient."""
     shared = sum(b * y for (y, _), b in zip(chances, t, strict=True)) + scalars["smooth"]
     extra = sum((1 - b) * y for (y, _), b in zip(chances, t, strict=True))

@@ -247,9 +247,7 @@ def tversky(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     top = sum(c * y for y, _, c in sets) + smooth
     whole = top + off
     # of (TP + s)/whole: c/whole − top·whole'/whole², whole' = c + α(1 − c) − βc
-    return off / whole, [
-        top * (c + alpha * (1 - c) - beta * c) / whole**2 - c / whole for c in t
-    ]
+    return off / whole, [top * (c + alpha * (1 - c) - beta * c) / whole**2 - c / whole for c in t]
 
 
 def probit_matching(z: Numbers, t: Numbers) -> Numbers:
@@ -299,10 +297,13 @@ def gaussian_nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 
 HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, entmax15, probit, cloglog)}
-LOSSES = {f.__name__: f for f in (
-    *(gaussian_nll, mae, hinge, focal, gce, smoothed_ce),
-    *(symmetric_ce, phuber_ce, poly1, asymmetric, tversky),
-)}
+LOSSES = {
+    f.__name__: f
+    for f in (
+        *(gaussian_nll, mae, hinge, focal, gce, smoothed_ce),
+        *(symmetric_ce, phuber_ce, poly1, asymmetric, tversky),
+    )
+}
 MATCHING = {
     "probit": probit_matching,
     "cloglog": cloglog_matching,

@@ -131,7 +131,12 @@ def test_all_other_pairs_are_legal(outputs):
         *((head, loss) for head in in_order for loss in of_choices if (outputs or 0) > 1),
         *((head, "matching") for head in in_order),
         *((head.name, "ordinal_nll") for head in HEADS if head.name not in in_order),
-        *((h, loss.name) for h in ("softmax", "sparsemax", "entmax15") for loss in LOSSES if outputs == 1),
+        *(
+            (h, loss.name)
+            for h in ("softmax", "sparsemax", "entmax15")
+            for loss in LOSSES
+            if outputs == 1
+        ),
         *(
             ("gaussian", loss.name)
             for loss in LOSSES

@@ -19,10 +19,7 @@ from mlr.losses import (
     Focal,
     GaussianNll,
     GeneralisedCrossEntropy,
-    PartiallyHuberisedCrossEntropy,
-    Poly1,
     SmoothedCrossEntropy,
-    SymmetricCrossEntropy,
 )
 from mlr.objectives import KERNELS, Objective
 from mlr.objectives.kernels.matching import one_less_mills

@@ -37,9 +37,7 @@ class Prediction(Probe):
         return torch.stack([mean_over(mean, there) for mean, there in sides], dim=-1)
 
 
-def by_target(
-    outputs: Tensor, labels: Tensor, classes: int | None
-) -> list[tuple[Tensor, Tensor]]:
+def by_target(outputs: Tensor, labels: Tensor, classes: int | None) -> list[tuple[Tensor, Tensor]]:
     """Split the outputs y (…, B, K) by target, given class indices (…, B), and average over K.
 
     Returns, for target 1 and for target 0, the mean of each example (…, B), and 1.0 if it has such

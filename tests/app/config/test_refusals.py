@@ -151,7 +151,7 @@ TYPED = {
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
     "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
-    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp, which has "
+    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp.ordinal, which has "
     "it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
     "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
