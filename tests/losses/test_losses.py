@@ -157,7 +157,7 @@ WRITTEN = {
         -t * math.log(y) - (1 - t) * max(0, y - 0.05) ** 4 * math.log(1 - max(0, y - 0.05))
     ),
 }
-"""The formulas of the docstrings, one of three outputs; the others, no sums, have tests of their own."""
+"""The formulas of the docstrings, one of three outputs; what is no sum has tests of its own."""
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Predictions come as pairs (y, 1 − y), both computed as such, so that tails nee
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from mpmath import mp, mpf
 
@@ -101,7 +102,7 @@ def _entmax_roots(z: Vector) -> Vector:
     x = [a / 2 for a in z]
     ends = sorted({max(x) - 1, max(x), *(a for a in x if a > max(x) - 1)})
     # between neighbouring ends the support is the same and the function quadratic
-    for low, high in zip(ends, ends[1:], strict=False):
+    for low, high in pairwise(ends):
         inside = [a for a in x if a >= high]
         if sum((a - high) ** 2 for a in inside) <= 1:
             n, total, square = len(inside), sum(inside), sum(a * a for a in inside)

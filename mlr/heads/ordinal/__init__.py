@@ -1,7 +1,7 @@
 """Heads of ordered classes 0 … K − 1: K − 1 outputs, y_k = P(class ≥ k) for k = 1 … K − 1.
 
-Targets are levels, t_k = 1 where the class is at least k: (0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1)
-of four classes. An error of two classes is an error at two outputs.
+Targets are levels, t_k = 1 where the class is at least k: of four classes (0, 0, 0), (1, 0, 0),
+(1, 1, 0) and (1, 1, 1). An error of two classes is an error at two outputs.
 """
 
 from mlr.heads.ordinal.base import OrdinalHead

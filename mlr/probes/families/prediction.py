@@ -12,8 +12,9 @@ class Prediction(Probe):
 
     `prediction/target_1`: over the outputs whose target is 1, which is one output per example,
     that of its class; for a single output, over the examples of class 1, for ordered classes over
-    the levels that an example reaches. `prediction/target_0`: over all other outputs. For regression `prediction/mean`, over all examples and outputs,
-    without predicted standard deviations.
+    the levels that an example reaches. `prediction/target_0`: over all other outputs. For
+    regression `prediction/mean`, over all examples and outputs, without predicted standard
+    deviations.
 
     Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
     """
