@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError, fraction, known, positive
-from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX
+from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX, Levels
 from mlr.heads.base import Head
 from mlr.losses import CrossEntropy, SmoothedCrossEntropy
 from mlr.losses.base import Loss
@@ -134,6 +134,7 @@ class Objective(torch.nn.Module):
             self._check_lengths(outputs)
         region = target_region(self.head, self.loss)
         self._any_target = region == REALS
+        self._levels = isinstance(region, Levels)
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
         alone = self.head.range.least_outputs == 1
@@ -385,7 +386,8 @@ class Objective(torch.nn.Module):
         self._look_at(logits)
         if self._any_target or not targets.numel():
             return False
-        if not self.loss.of_head and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
+        looks = not self.loss.of_head and not self._levels
+        if looks and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
             return True
         validation.check_targets(self.head, self.loss, targets)
         return False

@@ -112,6 +112,10 @@ class RunObjectives:
         own = targets[..., 0]
         return own * of_1 + (1 - own) * of_0
 
+    def labels(self, targets: Tensor) -> Tensor:
+        """Class numbers (…, L, B), in their type, of targets (…, L, B, K), alike for all lanes."""
+        return self.groups[0].head.decode(targets)
+
     def right(self, logits: Tensor, labels: Tensor, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
         parts = [group.head.decide(_cut(group, logits, axis)) for group in self.groups]
@@ -200,16 +204,6 @@ def _prediction_grads(group: Group, predictions: Tensor, targets: Tensor) -> Ten
         own = predictions.clone().requires_grad_()
         losses = on_predictions(group.head, group.loss)(own, targets.clone())
         return torch.autograd.grad(losses.sum(), own)[0]
-
-
-def labels_of(targets: Tensor) -> Tensor:
-    """Number of the class of one-hot targets (…, B, K), in their type (…, B)."""
-    outputs = targets.shape[-1]
-    if outputs == 1:
-        return targets[..., 0]
-    # Σ k t_k, several times as fast as the place of the 1
-    numbers = torch.arange(outputs, dtype=targets.dtype, device=targets.device)
-    return (targets * numbers).sum(-1)
 
 
 def identity(objective: Objective) -> tuple[object, ...]:
