@@ -30,6 +30,7 @@ class PartiallyHuberisedCrossEntropy(Loss):
     name: ClassVar[str] = "phuber_ce"
     domain: ClassVar[Region] = SIMPLEX
     target_domain: ClassVar[Region] = SIMPLEX
+    linear_in_targets: ClassVar[bool] = True
 
     def __init__(self, tau: float = 10.0) -> None:
         """Set τ.

@@ -29,6 +29,7 @@ class Poly1(Loss):
     name: ClassVar[str] = "poly1"
     domain: ClassVar[Region] = SIMPLEX
     target_domain: ClassVar[Region] = SIMPLEX
+    linear_in_targets: ClassVar[bool] = True
 
     def __init__(self, epsilon: float = 1.0) -> None:
         """Set ε.

@@ -30,6 +30,7 @@ class SymmetricCrossEntropy(Loss):
     name: ClassVar[str] = "symmetric_ce"
     domain: ClassVar[Region] = SIMPLEX
     target_domain: ClassVar[Region] = SIMPLEX
+    linear_in_targets: ClassVar[bool] = True
 
     def __init__(self, alpha: float = 0.1, beta: float = 1.0, log_zero: float = -4.0) -> None:
         """Set α, β and A.

@@ -177,12 +177,17 @@ def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
 def _check_multilabel(head: Head, loss: Loss) -> None:
     """Refuse heads and losses of which exactly one output is 1, and those for real numbers."""
     several = "this data's examples can have several labels at once"
+    if head.ordered:
+        raise InputError(
+            f"head={head.name} gives levels of ordered classes, but {several}. "
+            "Use head=sigmoid loss=bce."
+        )
     if head.range.least_outputs > 1:
         raise InputError(
             f"head={head.name} gives {head.range}, but {several}. Use head=sigmoid loss=bce."
         )
     needs = max(loss.domain.least_outputs, loss.target_domain.least_outputs)
-    if needs > 1 and not loss.matches_head:
+    if (needs > 1 and not loss.matches_head) or isinstance(loss.domain, Levels):
         raise InputError(
             f"loss={loss.name} takes one class for each example, but {several}. Use loss=bce."
         )

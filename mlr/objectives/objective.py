@@ -243,14 +243,17 @@ class Objective(torch.nn.Module):
             z, t, dtype = _computed(z, t)
             return ReadTargets(z, t, None, None, hard, looked), dtype
         width = self._check_width(z)
-        if self._per_target > 1 or (width == 1 and self._any_target):
+        of_numbers = width == 1 and self._any_target and not self.head.ordered
+        if self._per_target > 1 or of_numbers:
             raise InputError(validation.no_classes(self.loss, t))
         self._check_lengths(width)
-        numbers, ignored = read_numbers(t, width, self.ignore_index, looked)
+        classes = width + 1 if self.head.ordered else max(width, 2)
+        numbers, ignored = read_numbers(t, width, classes, self.ignore_index, looked)
         if looked:
             self._look_at(z)
         z, _, dtype = _computed(z, z)
-        return ReadTargets(z, None, numbers, ignored, True, looked), dtype
+        rows = self.head.encode(numbers, width).to(z.dtype) if self.head.ordered else None
+        return ReadTargets(z, rows, numbers, ignored, True, looked), dtype
 
     def _each(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor:
         """L (…), weighted, and 0 where it is ignored."""

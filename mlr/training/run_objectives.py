@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mlr.core.domains import LEVELS
 from mlr.heads import Head
 from mlr.heads.functions import log_odds
 from mlr.losses import Loss
@@ -106,6 +107,8 @@ class RunObjectives:
     def _factors(self, targets: Tensor) -> Tensor:
         """Weight of each example's class (…, L, B), exactly: products with 0 and 1 are."""
         assert self.weights is not None
+        if self.groups[0].head.ordered:
+            return (LEVELS.shares(targets) * self.weights).sum(-1)
         if targets.shape[-1] > 1:
             return (targets * self.weights).sum(-1)
         of_0, of_1 = self.weights.unbind(-1)

@@ -354,6 +354,20 @@ SEVERAL = "this data's examples can have several labels at once. "
             "head=gaussian loss=gaussian_nll needs targets that are real numbers, but these are "
             "labels of 0 and 1. Use head=sigmoid loss=bce.",
         ),
+        *(
+            (
+                head,
+                "bce",
+                f"head={head} gives levels of ordered classes, but {SEVERAL}Use head=sigmoid "
+                "loss=bce.",
+            )
+            for head in ("coral", "corn", "cumulative")
+        ),
+        (
+            "sigmoid",
+            "ordinal_nll",
+            f"loss=ordinal_nll takes one class for each example, but {SEVERAL}Use loss=bce.",
+        ),
     ],
 )
 @pytest.mark.parametrize("outputs", [None, 4])
@@ -366,6 +380,8 @@ def test_heads_and_losses_of_one_class_are_refused_for_several_labels(
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog"])
-@pytest.mark.parametrize("loss", ["bce", "se", "mae", "matching", "hinge"])
+@pytest.mark.parametrize(
+    "loss", ["bce", "se", "mae", "matching", "hinge", "huber", "asymmetric", "tversky"]
+)
 def test_heads_of_separate_outputs_take_several_labels(head, loss):
     check_pair(head, loss, 4, regression=False, multilabel=True)

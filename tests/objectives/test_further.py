@@ -122,9 +122,8 @@ def row(head: str, loss: str, z: list[float], t: list[float], scalars: dict) -> 
     value, gradient = reference(head, loss, z, t, **scalars)
     outputs = len(t)
     if loss in ERRORS and outputs > 1:  # whose slopes, of both signs, meet in the Jacobian
-        with patch.dict(
-            oracle_parts.SCALARS, {loss: {**oracle_parts.SCALARS.get(loss, {}), **scalars}}
-        ):
+        own = {loss: {**oracle_parts.SCALARS.get(loss, {}), **scalars}}
+        with patch.dict(oracle_parts.SCALARS, own):
             sizes = [mpf(str(one)) for one in term_sizes(head, loss, 24, z, t)]
         sizes = [max(a, abs(b)) for a, b in zip(sizes, [value, *gradient], strict=True)]
         return Row(value, gradient, sizes[0], sizes[1:])

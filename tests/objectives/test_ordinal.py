@@ -167,3 +167,46 @@ def test_targets_that_are_no_levels_are_refused():
     with pytest.raises(InputError, match=sentence):
         objective(z, torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]))
     objective(z, torch.tensor([[0.5, 0.25, 0.0], [1.0, 1.0, 0.0]]))
+
+
+PAIRS = [("cumulative", "ordinal_nll"), ("corn", "ordinal_nll"), ("coral", "bce"), ("corn", "se")]
+LEVELS_OF_FIVE = torch.tensor(
+    [[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=torch.float64
+)
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS)
+def test_class_numbers_are_levels(head, loss):
+    z, objective = drawn(5, 2.0).requires_grad_(), Objective(head, loss)
+    for function in (objective, objective.losses, objective.gradient):
+        expected = function(z, LEVELS_OF_FIVE)
+        torch.testing.assert_close(function(z, torch.arange(5)), expected, rtol=0, atol=0)
+    (slopes,) = torch.autograd.grad(objective(z, torch.arange(5)).sum(), z)
+    torch.testing.assert_close(slopes, objective.gradient(z, LEVELS_OF_FIVE))
+    one, yes = torch.randn(2, 1).double(), torch.tensor([[0.0], [1.0]]).double()
+    torch.testing.assert_close(objective(one, torch.tensor([0, 1])), objective(one, yes))
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS)
+def test_class_numbers_without_a_label(head, loss):
+    z, objective = drawn(6, 2.0), Objective(head, loss, reduction="plain_mean")
+    numbers = torch.tensor([4, 0, 3, -100, 1, 2])
+    expected = Objective(head, loss)(z[numbers >= 0], numbers[numbers >= 0]).mean()
+    torch.testing.assert_close(objective(z, numbers), expected)
+    assert objective.gradient(z, numbers)[3].tolist() == [0.0] * 4
+    with pytest.raises(InputError, match="class 5, but 4 outputs have the classes 0 to 4;"):
+        objective(z, torch.full((6,), 5))
+
+
+@pytest.mark.parametrize(("head", "loss"), [pair for pair in PAIRS if pair[0] != "coral"])
+def test_weights_are_those_of_the_classes(head, loss):
+    weight, z = torch.tensor([2.0, 0.5, 0.0, 3.0, 1.0]).double(), drawn(5, 2.0)
+    objective, plain = Objective(head, loss, weight=weight), Objective(head, loss)
+    for t in (torch.arange(5), LEVELS_OF_FIVE):
+        torch.testing.assert_close(objective(z, t), weight * plain(z, t))
+        torch.testing.assert_close(objective.gradient(z, t), weight[:, None] * plain.gradient(z, t))
+    mean = Objective(head, loss, weight=weight, reduction="mean")(z, torch.arange(5))
+    expected = (weight * plain(z, torch.arange(5))).sum() / weight.sum()
+    torch.testing.assert_close(mean, expected / (4 if loss == "se" else 1))
+    with pytest.raises(InputError, match="weight has 4 numbers, but 4 outputs need 5"):
+        Objective(head, loss, weight=weight[:4])(z, LEVELS_OF_FIVE)
