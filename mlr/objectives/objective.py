@@ -37,8 +37,8 @@ class Objective(torch.nn.Module):
 
     Logits are (…, PK) for a head that predicts P numbers for each target. Any leading axes:
     (B, K), or (R, B, K) for R runs; `axis` says where the outputs are if not last. Targets are
-    class numbers (…) of an integer type, or rows (…, K): one-hot or soft probabilities, real
-    numbers for squared error.
+    class numbers (…) of an integer type, or rows (…, K): one-hot or soft probabilities, levels
+    of ordered classes, real numbers for squared error.
 
     A pair is computed by its kernel in the type of the logits; half precision in float32,
     rounded once. Value and dL/dz are within 4 ulp of the truth for hard targets, tails and
@@ -97,7 +97,8 @@ class Objective(torch.nn.Module):
             axis: of the outputs in the logits, as 1 for (B, K, H, W); None for logits that have
                 none, each number being the one output of its example.
             weight: of each class, w_k (K,); of each output, for losses of separate outputs
-                such as bce; of one output it may be that of the classes 0 and 1.
+                such as bce; of one output it may be that of the classes 0 and 1, and of cumulative
+                and corn it is that of the K + 1 classes.
             pos_weight: of target 1 of each output (K,), for bce.
             ignore_index: class number of examples that count nothing.
             label_smoothing: ε in [0, 1): targets become (1 − ε)t + ε/K.
