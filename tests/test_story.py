@@ -154,7 +154,8 @@ def test_classes_outside_the_support_of_sparsemax_come_back_by_the_matching_loss
 
 @pytest.mark.slow
 def test_digits_are_learnt_with_every_further_loss():
-    found = digits("softmax", ("focal", "gce", "smoothed_ce", "mae", "hinge"))
+    robust = ("symmetric_ce", "phuber_ce", "poly1", "asymmetric", "tversky")
+    found = digits("softmax", ("focal", "gce", "smoothed_ce", "mae", "hinge", *robust))
     assert {loss: accuracy for loss, accuracy in found.items() if accuracy <= 0.9} == {}
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Region(ABC):
@@ -109,6 +112,33 @@ class Simplex(Region):
 
 
 @dataclass(frozen=True)
+class Levels(Region):
+    """Vectors of K − 1 probabilities that do not increase: P(class ≥ k) of K ordered classes."""
+
+    @property
+    def entries(self) -> Interval:
+        """Domain of each single probability."""
+        return UNIT
+
+    @staticmethod
+    def shares(levels: Tensor) -> Tensor:
+        """Probabilities (…, K) of the classes, y_c − y_(c+1), of levels y (…, K − 1)."""
+        ones = levels[..., :1] ** 0
+        return -levels.diff(prepend=ones, append=ones - 1)
+
+    def contains(self, other: Region) -> bool:
+        """Return True if `other` consists of levels too."""
+        return isinstance(other, Levels)
+
+    def describe(self, noun: str) -> str:
+        """Return words for a sentence."""
+        return f"{noun} that are levels of ordered classes, probabilities that do not increase"
+
+    def __str__(self) -> str:
+        return "levels of ordered classes"
+
+
+@dataclass(frozen=True)
 class Distributions(Region):
     """Predictions that describe the distribution of each target, such as its parameters.
 
@@ -181,6 +211,7 @@ OPEN_UNIT = Interval(0.0, 1.0, False, False)
 POSITIVE = Interval(0.0, inf, False, False)
 COUNTS = Interval(0.0, inf, True, False, whole=True)
 SIMPLEX = Simplex()
+LEVELS = Levels()
 _MEAN_AND_STD = (
     "gaussian",
     "a mean and a standard deviation",

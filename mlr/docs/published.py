@@ -18,6 +18,7 @@ from torch import Tensor
 from mlr.heads import (
     ClippedLinear,
     ComplementaryLogLog,
+    Entmax15,
     HardSigmoid,
     Linear,
     Probit,
@@ -34,6 +35,7 @@ from mlr.losses import (
     Pinball,
     SmoothedCrossEntropy,
     SquaredError,
+    Tversky,
 )
 from mlr.objectives import Objective
 
@@ -230,6 +232,17 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
             lambda: Sparsemax()(rows((-2, 0, 0.5))),
         ),
     ),
+    "heads/entmax15": (
+        PublishedValue(
+            "1.5-entmax of −2, 0, 0.5",
+            ("0.0000", "0.3260", "0.6740"),
+            ENTMAX,
+            lambda: Entmax15()(rows((-2, 0, 0.5))),
+        ),
+    ),
+    "heads/cumulative": (),
+    "heads/coral": (),
+    "heads/corn": (),
     "heads/poisson": (),
     "heads/negative_binomial": (),
     "heads/laplace": (),
@@ -365,6 +378,25 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
             ("0.93333334", "0.03333334", "0.03333334"),
             "BrainTools, `smooth_labels`, in float32",
             lambda: SmoothedCrossEntropy(0.1).smoothed(rows((1, 0, 0)).float()),
+        ),
+    ),
+    "losses/symmetric_ce": (),
+    "losses/phuber_ce": (),
+    "losses/poly1": (),
+    "losses/asymmetric": (),
+    "losses/ordinal_nll": (),
+    "losses/tversky": (
+        PublishedValue(
+            "Jaccard scores of labels 1, 1, 1 and 1, 0, 0 for 0, 1, 1 and 1, 1, 0, their mean: "
+            "1 − mean loss with α = β = 1, s → 0",
+            ("0.5833",),
+            scikit("jaccard_score"),
+            lambda: (
+                1
+                - Tversky(1.0, 1.0, 1e-12)(
+                    rows((1, 1, 1), (1, 0, 0)), rows((0, 1, 1), (1, 1, 0))
+                ).mean()
+            ),
         ),
     ),
 }

@@ -55,12 +55,12 @@ class LossCurve(NamedTuple):
 
 
 def collect(moment: Moment, grid: Array | None = None) -> LossCurve | None:
-    """Collect curves and marks; None for two logits per target, or a nonlinear regression.
+    """Collect curves and marks; None for two logits per target, levels, or a nonlinear regression.
 
     `grid` is the x of the curves; None chooses it by the marks.
     """
     head, seen = moment.experiment.objective.head, moment.train
-    if head.range.per_target > 1:
+    if head.range.per_target > 1 or (head.ordered and seen.logits.shape[1] > 1):
         return None
     if seen.labels is None:
         return _errors(moment, seen, grid) if isinstance(head, Linear) else None

@@ -57,7 +57,7 @@ class FigureKind(NamedTuple):
 PICTURES = tuple(
     FigureKind(name, title, needs, part.CAPTION, part.collect, part.draw)
     for name, title, needs, part in (
-        ("loss_curve", "{pair}", "classes or a linear head", loss_curve),
+        ("loss_curve", "{pair}", "classes without order, or a linear head", loss_curve),
         ("course", "Course of training", "two recorded points", course),
         ("decision", "Decision boundary", "two features and few classes", plane),
         ("fit", "Fit", "a regression, or one feature and one output", fit),

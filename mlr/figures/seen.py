@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
+from mlr.core.domains import LEVELS
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Split
 from mlr.records.series import Series, read_series
 from mlr.training import Experiment
 from mlr.training.evaluation import EvaluatedBatch
-from mlr.training.examples import one_hot_targets
+from mlr.training.examples import targets_of
 from mlr.training.run_objectives import RunObjectives, weights_of
 
 Array = NDArray[np.floating]
@@ -42,6 +43,7 @@ class Seen:
     logit_grads: Array  # dL/dz (N, K)
     decided: NDArray[np.int64] | None  # predicted classes (N,); None for regression
     lost: int  # number of examples left out
+    ordered: bool = False  # whether predictions are levels of ordered classes
 
     @property
     def right(self) -> NDArray[np.bool_] | None:
@@ -56,6 +58,8 @@ class Seen:
     @cached_property
     def class_scores(self) -> Array:
         """Scores of each class (N, classes), clipped to [0, 1]; (1 − y, y) for one output."""
+        if self.ordered:
+            return LEVELS.shares(torch.from_numpy(self.predictions)).numpy().clip(0, 1)
         scores = self.predictions.clip(0, 1)
         return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 
@@ -135,14 +139,14 @@ class Moment:
         features, labels = _some(getattr(data, name), MOST_EXAMPLES[name])
         logits, count = self.network(features), len(features)
         features, labels, logits = _where(logits.isfinite().all(1), features, labels, logits)
-        targets = one_hot_targets(labels, data.classes, logits.shape[1], logits.dtype)
+        targets = targets_of(head, labels, data.classes, logits.shape[1], logits.dtype)
         losses, grads = self.judge(logits, targets)
         classes = [] if data.classes is None else [labels, head.classify(logits)]
         numbers = (features, targets, logits, head(logits), losses, grads)
         kept = [one.numpy() for one in _where(losses.isfinite(), *numbers, *classes)]
         x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
         known, decided = kept[6:] or (None, None)
-        return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
+        return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs), head.ordered)
 
 
 def _safe(name: str) -> str:

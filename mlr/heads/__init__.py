@@ -34,8 +34,10 @@ from mlr.heads.distributions.negative_binomial import NegativeBinomial
 from mlr.heads.distributions.poisson import Poisson
 from mlr.heads.distributions.quantiles import Quantiles
 from mlr.heads.distributions.student_t import StudentT
+from mlr.heads.entmax15 import Entmax15
 from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
+from mlr.heads.ordinal import Coral, Corn, Cumulative
 from mlr.heads.probit import Probit
 from mlr.heads.sigmoid import Sigmoid
 from mlr.heads.softmax import Softmax
@@ -51,6 +53,10 @@ HEADS: tuple[type[Head], ...] = (
     Probit,
     ComplementaryLogLog,
     Sparsemax,
+    Entmax15,
+    Cumulative,
+    Coral,
+    Corn,
     Poisson,
     NegativeBinomial,
     Laplace,
@@ -68,6 +74,10 @@ __all__ = [
     "Beta",
     "ClippedLinear",
     "ComplementaryLogLog",
+    "Coral",
+    "Corn",
+    "Cumulative",
+    "Entmax15",
     "Gamma",
     "Gaussian",
     "HardSigmoid",

@@ -31,6 +31,10 @@ class Head(ABC):
     range: ClassVar[Region]
     middle: ClassVar[float | None] = None
     """The logit of y = ½, where that is a number; it then decides, and no rounding of y."""
+    ordered: ClassVar[bool] = False
+    """True for heads of ordered classes, whose outputs and targets are levels."""
+    has_potential: ClassVar[bool] = True
+    """False where no potential has the head for gradient; `matching` is then refused."""
 
     @abstractmethod
     def __call__(self, logits: Tensor) -> Tensor:
@@ -62,6 +66,22 @@ class Head(ABC):
         One for each class; one for two classes, where a single output is not the constant 1.
         """
         return max(1 if classes == 2 else classes, self.range.least_outputs)
+
+    def encode(self, classes: Tensor, outputs: int) -> Tensor:
+        """Targets t (…, K) of class numbers (…): one-hot; of one output the number itself."""
+        if outputs == 1:
+            return classes.unsqueeze(-1)
+        numbers = classes.new_ones(outputs).cumsum(0) - 1
+        return (classes.unsqueeze(-1) == numbers).to(classes.dtype)
+
+    def decode(self, targets: Tensor) -> Tensor:
+        """Class numbers (…) of targets t (…, K), in their type."""
+        outputs = targets.shape[-1]
+        if outputs == 1:
+            return targets[..., 0]
+        # Σ k t_k, several times as fast as the place of the 1
+        numbers = targets.new_ones(outputs).cumsum(0) - 1
+        return (targets * numbers).sum(-1)
 
     def classify(self, logits: Tensor) -> Tensor:
         """Class indices (…): y ≥ ½ for one output, else the largest logit.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError
-from mlr.core.domains import OPEN_UNIT, SIMPLEX, UNIT
+from mlr.core.domains import LEVELS, OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
 from mlr.loop.evidence.graph import SHAPES, operation, saved
 from mlr.loop.evidence.recomputed import IGNORED
@@ -34,12 +34,14 @@ class LogitsTask:
     threshold: output from which a single one means class 1; ½ of outputs that are probabilities
         already, to which no head is applied.
     fits: False if the targets fit no axis of the outputs.
+    ordered: True if the outputs are levels of ordered classes, one fewer than there are classes.
     """
 
     outputs: int
     classes: int | None
     threshold: float = 0.0
     fits: bool = True
+    ordered: bool = False
 
     def judged(self, targets: Tensor) -> LogitsTask:
         """Return the task as the targets of a first batch show it.
@@ -47,13 +49,16 @@ class LogitsTask:
         Numbers name classes if each row is one label or a distribution over the classes; those of
         several labels, or of pixels, do not.
         """
-        named = not targets.is_floating_point() or _are_labels(targets)
+        are_labels = _are_levels if self.ordered else _are_labels
+        named = not targets.is_floating_point() or are_labels(targets)
         return self if named else replace(self, classes=None)
 
     def labels(self, targets: Tensor) -> Tensor:
         """Class index (…, B) of targets (…, B) or (…, B, K)."""
         if not targets.is_floating_point():
             return targets
+        if self.ordered:
+            return (targets >= 0.5).sum(-1)
         return targets[..., 0] >= 0.5 if self.outputs == 1 else targets.argmax(-1)
 
     def decide(self, logits: Tensor, head: Head | None) -> Tensor:
@@ -70,6 +75,12 @@ def _are_labels(targets: Tensor) -> bool:
         return bool(((far >= SURE) & (far <= 0.5)).all())
     sums = targets.sum(-1)
     return bool(((targets >= 0).all(-1) & ((sums - 1).abs() <= TOLERANCE)).all())
+
+
+def _are_levels(targets: Tensor) -> bool:
+    """Tell if float targets (B, K − 1) are levels of ordered classes."""
+    inside = (targets >= 0) & (targets <= 1)
+    return bool(inside.all() and (targets.diff() <= TOLERANCE).all())
 
 
 class LossLayout(NamedTuple):
@@ -165,7 +176,8 @@ class Batch:
 
     def _leave_out(self, targets: Tensor, ignored: int) -> None:
         """Note the examples that count, if the class number of any is ignored or impossible."""
-        last = self.task.outputs - 1
+        assert self.task.classes is not None
+        last = self.task.classes - 1
         if not 0 <= ignored <= last:
             low, high = map(int, targets.aminmax())
             if low >= 0 and high <= last:
@@ -213,7 +225,8 @@ def _arranged(
     if shown is not None:
         axes.insert(0, shown)
     each = head.range.per_target if head is not None else 1
-    probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
+    probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX, LEVELS)
+    ordered = head is not None and head.ordered
     named = (whole and each == 1) or probable
     for axis in axes if logits.numel() else ():
         outputs, leading = logits[axis], (*logits[:axis], *logits[axis + 1 :])
@@ -223,7 +236,8 @@ def _arranged(
         if tuple(targets) in (wide, *([leading] if whole or outputs == 1 else [])) or (
             whole and last > 1 and tuple(targets) == one
         ):
-            task = LogitsTask(outputs, max(2, outputs) if named else None)
+            classes = outputs + 1 if ordered else max(2, outputs)
+            task = LogitsTask(outputs, classes if named else None, ordered=ordered)
             one_hot = whole and outputs > 1 and tuple(targets) == wide
             return _Arranged(task, axis, logits.numel() // outputs, one_hot, every)
     # (B, 1) against (B, K) is broadcast, as of quantiles

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlr.losses.asymmetric import Asymmetric
 from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
@@ -39,8 +40,13 @@ from mlr.losses.likelihoods.beta_nll import BetaNll
 from mlr.losses.likelihoods.of_head import NegativeLogLikelihood, QuantileScore
 from mlr.losses.mae import AbsoluteError
 from mlr.losses.matching import Matching
+from mlr.losses.ordinal_nll import OrdinalNll
+from mlr.losses.phuber_ce import PartiallyHuberisedCrossEntropy
+from mlr.losses.poly1 import Poly1
 from mlr.losses.se import SquaredError
 from mlr.losses.smoothed_ce import SmoothedCrossEntropy
+from mlr.losses.symmetric_ce import SymmetricCrossEntropy
+from mlr.losses.tversky import Tversky
 
 LOSSES: tuple[type[Loss], ...] = (
     SquaredError,
@@ -53,6 +59,12 @@ LOSSES: tuple[type[Loss], ...] = (
     Focal,
     GeneralisedCrossEntropy,
     SmoothedCrossEntropy,
+    SymmetricCrossEntropy,
+    PartiallyHuberisedCrossEntropy,
+    Poly1,
+    Asymmetric,
+    Tversky,
+    OrdinalNll,
     Huber,
     LogCosh,
     Pinball,
@@ -62,13 +74,14 @@ LOSSES: tuple[type[Loss], ...] = (
     QuantileScore,
 )
 """The classic ones first."""
-OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "mse": "se"}
+OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
 """Names of losses in PyTorch and elsewhere; mlr's own is recorded."""
 
 __all__ = [
     "LOSSES",
     "OTHER_NAMES",
     "AbsoluteError",
+    "Asymmetric",
     "BetaNll",
     "BinaryCrossEntropy",
     "CrossEntropy",
@@ -82,8 +95,13 @@ __all__ = [
     "Loss",
     "Matching",
     "NegativeLogLikelihood",
+    "OrdinalNll",
+    "PartiallyHuberisedCrossEntropy",
     "Pinball",
+    "Poly1",
     "QuantileScore",
     "SmoothedCrossEntropy",
     "SquaredError",
+    "SymmetricCrossEntropy",
+    "Tversky",
 ]

@@ -77,3 +77,9 @@ def floored_log_of_complement(values: Tensor) -> Tensor:
     floored = values >= 1
     # log(1 − v) = log1p(−v): small v are not lost in 1 − v
     return (-values.masked_fill(floored, 0.0)).log1p().masked_fill(floored, LOG_FLOOR)
+
+
+def power(values: Tensor, exponent: float) -> Tensor:
+    """v^γ of v ≥ 0 (…), whose derivative at 0 is 0 and not 0^(γ − 1)."""
+    none = values == 0
+    return (values.masked_fill(none, 1.0) ** exponent).masked_fill(none, 0.0**exponent)

@@ -11,6 +11,7 @@ from mlr.losses.base import (
     Loss,
     floored_log,
     floored_log_of_complement,
+    power,
 )
 
 if TYPE_CHECKING:
@@ -50,13 +51,8 @@ class Focal(Loss):
         y, t = predictions, targets
         # constants where the floor holds, so that nothing has a gradient there
         rest = 1 - y.masked_fill(y <= LEAST_PROBABILITY, 0.0)
-        cost = t * self._attention(rest) * floored_log(y)
+        cost = t * power(rest, self.gamma) * floored_log(y)
         if y.shape[-1] == 1:
-            other = self._attention(y.masked_fill(y >= 1, 1.0))
+            other = power(y.masked_fill(y >= 1, 1.0), self.gamma)
             cost = cost + (1 - t) * other * floored_log_of_complement(y)
         return -cost.sum(-1)
-
-    def _attention(self, rest: Tensor) -> Tensor:
-        """(1 − p)^γ of 1 − p, whose derivative at 0 is 0 and not 0^(γ − 1)."""
-        none = rest == 0
-        return (rest.masked_fill(none, 1.0) ** self.gamma).masked_fill(none, 0.0**self.gamma)

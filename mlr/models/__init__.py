@@ -11,7 +11,8 @@ from mlr.models.cnn import Cnn
 from mlr.models.linear import Linear
 from mlr.models.mlp import Mlp
 from mlr.models.module import UserModule
+from mlr.models.ordinal import Ordinal
 
-MODELS = (Linear, Mlp, Cnn)
+MODELS = (Linear, Mlp, Cnn, Ordinal)
 
-__all__ = ["MODELS", "Cnn", "Linear", "Mlp", "Model", "UserModule"]
+__all__ = ["MODELS", "Cnn", "Linear", "Mlp", "Model", "Ordinal", "UserModule"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Densities, Distributions, Interval, Region
+from mlr.core.domains import REALS, UNIT, Densities, Distributions, Interval, Levels, Region
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
     LOSSES,
@@ -27,10 +27,11 @@ ADVISED_LOSSES: tuple[Loss, ...] = (CrossEntropy(), BinaryCrossEntropy(), Square
 USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
-    **{"softmax": "ce", "sparsemax": "matching", "gaussian": "gaussian_nll"},
-    **{"poisson": "nll", "negative_binomial": "nll", "laplace": "nll", "student_t": "nll"},
-    **{"gamma": "nll", "log_normal": "nll", "beta": "nll", "mdn": "nll"},
-    "quantiles": "quantile_score",
+    **{"softmax": "ce", "sparsemax": "matching", "entmax15": "matching"},
+    **{"cumulative": "ordinal_nll", "coral": "bce", "corn": "ordinal_nll"},
+    **{"gaussian": "gaussian_nll", "poisson": "nll", "negative_binomial": "nll"},
+    **{"laplace": "nll", "student_t": "nll", "gamma": "nll", "log_normal": "nll"},
+    **{"beta": "nll", "mdn": "nll", "quantiles": "quantile_score"},
 }
 """By head, the loss that it is trained with where none is chosen."""
 
@@ -107,6 +108,11 @@ def check_pair(
             f"loss={loss.name} needs targets that are real numbers, but these are classes. "
             f"Use loss={usual_loss(head.name)}."
         )
+    if loss.matches_head and not head.has_potential:
+        raise InputError(
+            f"loss={loss.name} needs a head with a potential, and head={head.name} has none. "
+            f"Use loss={usual_loss(head.name)}."
+        )
     if not _defined(head, loss):
         raise InputError(
             f"loss={loss.name} needs {loss.domain.describe('predictions')}, "
@@ -171,12 +177,17 @@ def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
 def _check_multilabel(head: Head, loss: Loss) -> None:
     """Refuse heads and losses of which exactly one output is 1, and those for real numbers."""
     several = "this data's examples can have several labels at once"
+    if head.ordered:
+        raise InputError(
+            f"head={head.name} gives levels of ordered classes, but {several}. "
+            "Use head=sigmoid loss=bce."
+        )
     if head.range.least_outputs > 1:
         raise InputError(
             f"head={head.name} gives {head.range}, but {several}. Use head=sigmoid loss=bce."
         )
     needs = max(loss.domain.least_outputs, loss.target_domain.least_outputs)
-    if needs > 1 and not loss.matches_head:
+    if (needs > 1 and not loss.matches_head) or isinstance(loss.domain, Levels):
         raise InputError(
             f"loss={loss.name} takes one class for each example, but {several}. Use loss=bce."
         )
@@ -188,6 +199,11 @@ def _check_multilabel(head: Head, loss: Loss) -> None:
 
 
 def _check_regression(head: Head, loss: Loss) -> None:
+    if head.ordered:
+        raise InputError(
+            f"head={head.name} gives levels of ordered classes, but this data's targets are any "
+            "real number. Use head=linear."
+        )
     if head.range.least_outputs > 1:
         raise InputError(
             f"head={head.name} gives {head.range}, but this data's targets are any real number. "
@@ -226,6 +242,8 @@ def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
 
 def _defined(head: Head, loss: Loss) -> bool:
     """Return True if every prediction has a loss, one number at a time."""
+    if isinstance(loss.domain, Levels):  # differences of others may be below 0
+        return loss.domain.contains(head.range)
     return loss.matches_head or loss.on_logits or loss.domain.entries.contains(head.range.entries)
 
 
@@ -242,11 +260,17 @@ def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
 
 def _elementwise_heads(loss: Loss) -> list[str]:
     heads = [head for head in ADVISED_HEADS if head.range.least_outputs == 1]
+    if isinstance(loss.domain, Levels):
+        heads = [head() for head in HEADS]
     return [f"head={head.name}" for head in heads if _defined(head, loss)]
 
 
 def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     """A sentence naming heads that suit this loss and losses that suit this head."""
+    if isinstance(loss.domain, Levels):
+        return f" Use {_either([*_elementwise_heads(loss), f'loss={usual_loss(head.name)}'])}."
+    if head.ordered:
+        return f" Use head=softmax or loss={usual_loss(head.name)}."
     kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)
     heads = [
         f"head={other.name}"

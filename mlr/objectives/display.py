@@ -42,7 +42,7 @@ def curves(head: Head, kernel: Kernel, outputs: int | None = None) -> list[PairC
         if isinstance(head.range, Distributions):
             t[:] = target
         else:  # of several outputs another is the class
-            t[:, 0 if target else -1] = float(target or t.shape[-1] > 1)
+            t[:, 0 if target else -1] = float(target or (t.shape[-1] > 1 and not head.ordered))
         losses, gradient = kernel.losses(z, t), kernel.gradient(z, t)
         found.append(PairCurve(target, z[:, 0], losses, gradient[:, 0]))
     return found

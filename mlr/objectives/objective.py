@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError, fraction, known, positive
-from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX
+from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX, Levels
 from mlr.heads.base import Head
 from mlr.losses import CrossEntropy, SmoothedCrossEntropy
 from mlr.losses.base import Loss
@@ -37,8 +37,8 @@ class Objective(torch.nn.Module):
 
     Logits are (…, PK) for a head that predicts P numbers for each target. Any leading axes:
     (B, K), or (R, B, K) for R runs; `axis` says where the outputs are if not last. Targets are
-    class numbers (…) of an integer type, or rows (…, K): one-hot or soft probabilities, real
-    numbers for squared error.
+    class numbers (…) of an integer type, or rows (…, K): one-hot or soft probabilities, levels
+    of ordered classes, real numbers for squared error.
 
     A pair is computed by its kernel in the type of the logits; half precision in float32,
     rounded once. Value and dL/dz are within 4 ulp of the truth for hard targets, tails and
@@ -97,7 +97,8 @@ class Objective(torch.nn.Module):
             axis: of the outputs in the logits, as 1 for (B, K, H, W); None for logits that have
                 none, each number being the one output of its example.
             weight: of each class, w_k (K,); of each output, for losses of separate outputs
-                such as bce; of one output it may be that of the classes 0 and 1.
+                such as bce; of one output it may be that of the classes 0 and 1, and of cumulative
+                and corn it is that of the K + 1 classes.
             pos_weight: of target 1 of each output (K,), for bce.
             ignore_index: class number of examples that count nothing.
             label_smoothing: ε in [0, 1): targets become (1 − ε)t + ε/K.
@@ -134,6 +135,7 @@ class Objective(torch.nn.Module):
             self._check_lengths(outputs)
         region = target_region(self.head, self.loss)
         self._any_target = region == REALS
+        self._levels = isinstance(region, Levels)
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
         alone = self.head.range.least_outputs == 1
@@ -242,14 +244,17 @@ class Objective(torch.nn.Module):
             z, t, dtype = _computed(z, t)
             return ReadTargets(z, t, None, None, hard, looked), dtype
         width = self._check_width(z)
-        if self._per_target > 1 or (width == 1 and self._any_target):
+        of_numbers = width == 1 and self._any_target and not self.head.ordered
+        if self._per_target > 1 or of_numbers:
             raise InputError(validation.no_classes(self.loss, t))
         self._check_lengths(width)
-        numbers, ignored = read_numbers(t, width, self.ignore_index, looked)
+        classes = width + 1 if self.head.ordered else max(width, 2)
+        numbers, ignored = read_numbers(t, width, classes, self.ignore_index, looked)
         if looked:
             self._look_at(z)
         z, _, dtype = _computed(z, z)
-        return ReadTargets(z, None, numbers, ignored, True, looked), dtype
+        rows = self.head.encode(numbers, width).to(z.dtype) if self.head.ordered else None
+        return ReadTargets(z, rows, numbers, ignored, True, looked), dtype
 
     def _each(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor:
         """L (…), weighted, and 0 where it is ignored."""
@@ -385,7 +390,8 @@ class Objective(torch.nn.Module):
         self._look_at(logits)
         if self._any_target or not targets.numel():
             return False
-        if not self.loss.of_head and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
+        looks = not self.loss.of_head and not self._levels
+        if looks and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
             return True
         validation.check_targets(self.head, self.loss, targets)
         return False

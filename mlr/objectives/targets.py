@@ -15,13 +15,13 @@ IGNORED = -100
 
 
 class ReadTargets(NamedTuple):
-    """Logits with their targets, of which one kind is given.
+    """Logits with their targets, of which one kind is given, or both of ordered classes.
 
     Attributes:
         logits: z (…, K), the outputs moved to the last axis.
         rows: t (…, K), or None.
-        numbers: classes c (…) in 0 … K − 1 (0 and 1 for one output), or None; those that are
-            ignored are 0.
+        numbers: classes c (…) in 0 … K − 1 (0 and 1 for one output, 0 … K for levels), or None;
+            those that are ignored are 0.
         ignored: True where there is no label (…); None if no number may be ignored, or none
             is seen to be.
         hard: True if all targets are known to be 0 or 1, one-hot if they must sum to 1.
@@ -91,13 +91,14 @@ def is_integer(targets: Tensor) -> bool:
 
 
 def read_numbers(
-    numbers: Tensor, outputs: int, ignore_index: int, looked_at: bool
+    numbers: Tensor, outputs: int, classes: int, ignore_index: int, looked_at: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Find the ignored examples among class numbers (…).
 
     Args:
         numbers: c (…), of any integer type.
         outputs: K.
+        classes: how many classes these outputs have.
         ignore_index: the number of examples without a label.
         looked_at: whether values may be looked at.
 
@@ -108,7 +109,6 @@ def read_numbers(
         InputError: a number is no class of these.
     """
     numbers = numbers.long()
-    classes = max(outputs, 2)
     if looked_at and not 0 <= ignore_index < classes:
         if not numbers.numel():
             return numbers, None

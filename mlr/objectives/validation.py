@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError, users_stacklevel
-from mlr.core.domains import Distributions, Interval, Region
+from mlr.core.domains import Distributions, Interval, Levels, Region
 from mlr.heads import Beta, Gamma, Gaussian, Head, Poisson
 from mlr.losses.base import Loss
 from mlr.objectives.compatibility import target_region
@@ -67,6 +67,8 @@ def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
         low, high = (end.item() for end in torch.aminmax(sums))
         if not (1 - off <= low and high <= 1 + off):
             _refuse_sums(region, loss, t.shape[-1], sums[(sums - 1).abs() > off])
+    if isinstance(region, Levels):
+        _check_order(loss, t)
 
 
 def _check_support(head: Head, home: Interval, targets: Tensor) -> None:
@@ -164,6 +166,16 @@ def _refuse_sums(region: Region, loss: Loss, outputs: int, wrong: Tensor) -> Non
             f"targets sum to {wrong[0].item():g} over the {outputs} outputs, but "
             f"loss={loss.name} needs {region.describe('targets')}. For several classes at "
             "once use head=sigmoid loss=bce."
+        )
+
+
+def _check_order(loss: Loss, levels: Tensor) -> None:
+    rises = levels.diff() > max(1e-3, 16 * torch.finfo(levels.dtype).eps)
+    if rises.any():
+        low, high = (part[rises][0].item() for part in (levels[..., :-1], levels[..., 1:]))
+        raise InputError(
+            f"targets increase from {low:g} to {high:g} between two levels, but loss={loss.name} "
+            "needs t_k = 1 where the class is k or above, else 0: head.encode(classes, K − 1)."
         )
 
 

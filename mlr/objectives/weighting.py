@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError
+from mlr.core.domains import LEVELS, Levels
 from mlr.heads import Softmax
 from mlr.heads.base import Head
 from mlr.losses import (
@@ -23,6 +24,7 @@ from mlr.losses import (
     BinaryCrossEntropy,
     SmoothedCrossEntropy,
     SquaredError,
+    Tversky,
 )
 from mlr.losses.base import Loss
 from mlr.objectives.compatibility import target_region
@@ -71,7 +73,9 @@ class Weighting:
 
     def __post_init__(self) -> None:
         # no cached properties, whose lock torch.compile does not enter
-        of_outputs = target_region(self.head, self.loss).least_outputs == 1
+        region = target_region(self.head, self.loss)
+        is_one = isinstance(region, Levels) or isinstance(self.loss, Tversky)
+        of_outputs = region.least_outputs == 1 and not is_one
         weighs = _weighs(self.head, self.loss, self.kernel, of_outputs)
         binary = isinstance(self.loss, BinaryCrossEntropy) or self.kernel is SIGMOID_BCE
         found = {"of_outputs": of_outputs, "weighs": weighs}
@@ -121,8 +125,11 @@ class Weighting:
         of_one = [2]
         if self.weighs is Weighs.OUTPUTS:
             of_one = [1, 2] if self.asks and lists["pos_weight"] is None else [1]
+        of_levels = isinstance(self.head.range, Levels)
         for name, values in lists.items():
             allowed = of_one if name == "weight" and outputs == 1 else [outputs]
+            if of_levels:
+                allowed = [outputs + 1]
             if values is not None and len(values) not in allowed:
                 many = " or ".join(str(number) for number in allowed)
                 classes = " (of the classes 0 and 1)" if allowed[-1] > outputs else ""
@@ -146,6 +153,8 @@ class Weighting:
         if weight is None and yes is None:
             return z, t, None
         if weight is not None and self.weighs is not Weighs.OUTPUTS:
+            if isinstance(self.head.range, Levels):
+                return z, t, (LEVELS.shares(t) * weight).sum(-1)
             if self.weighs is Weighs.EXAMPLES:
                 return z, t, of_classes(weight, t, True)[1]
             return z, *of_classes(weight, t, hard)
@@ -188,6 +197,10 @@ class Weighting:
 def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
     if head.range.per_target > 1 or loss.domain.per_target > 1:
         return Weighs.NOTHING
+    if isinstance(head.range, Levels):  # whose outputs are no separate questions
+        return Weighs.EXAMPLES
+    if isinstance(loss, Tversky):  # of a set the outputs are no losses of their own
+        return Weighs.NOTHING if head.range.least_outputs == 1 else Weighs.EXAMPLES
     smooths = isinstance(loss, SmoothedCrossEntropy)
     if loss.linear_in_targets or smooths or kernel is SOFTMAX_CE:
         return Weighs.CLASSES

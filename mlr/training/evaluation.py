@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlr.probes.base import Subject, lengths
 from mlr.training.examples import Examples
-from mlr.training.run_objectives import RunObjectives, labels_of
+from mlr.training.run_objectives import RunObjectives
 from mlr.training.step import Program
 
 MOST_ROWS = 2048
@@ -69,7 +69,7 @@ class EvaluatedBatch:
     @cached_property
     def labels(self) -> Tensor:
         """Class index of each example (L, B)."""
-        return labels_of(self.targets)
+        return self.objectives.labels(self.targets)
 
     @cached_property
     def right(self) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.seeds import derive_seed
+from mlr.heads import Head
 from mlr.training.background import threads
 from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import Spread, classes_first, distinct
@@ -26,15 +27,11 @@ def judged_examples(experiment: Experiment, count: int) -> int:
     return min(count, most, max(least, seen // 10))
 
 
-def one_hot_targets(
-    targets: Tensor, classes: int | None, outputs: int, dtype: torch.dtype
+def targets_of(
+    head: Head, targets: Tensor, classes: int | None, outputs: int, dtype: torch.dtype
 ) -> Tensor:
-    """Convert classes (N,) to t (N, K), one-hot or one column; values if `classes` is None."""
-    if classes is None:
-        return targets.to(dtype)
-    if outputs == 1:
-        return targets.to(dtype).unsqueeze(1)
-    return torch.nn.functional.one_hot(targets, outputs).to(dtype)
+    """Convert classes (N,) to the head's t (N, K); values if `classes` is None."""
+    return targets.to(dtype) if classes is None else head.encode(targets, outputs).to(dtype)
 
 
 class Examples:
@@ -50,10 +47,12 @@ class Examples:
         firsts, self.data_of = distinct([id(lane.data) for lane in program.lanes])
         self.spread = Spread(self.data_of, program.device)
         features, targets = [], []
+        # of lanes with as many outputs and classes all heads have the same form of targets
+        head = program.runs[0].objective.head
         for data in (program.lanes[lane].data for lane in firsts):
             own = getattr(data, split)
             x = own.features.to(program.device, program.dtype)
-            t = one_hot_targets(own.targets, data.classes, program.outputs, program.dtype)
+            t = targets_of(head, own.targets, data.classes, program.outputs, program.dtype)
             if self.weighted:
                 weights = own.weights.to(t.device, t.dtype)
                 t = torch.cat((t, weights.unsqueeze(1)), dim=1)

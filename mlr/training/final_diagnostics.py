@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mlr.probes.base import below
-from mlr.probes.families.classes import own_output
+from mlr.probes.families.classes import are_levels, own_output
 from mlr.probes.families.confidence import confidence, levels_of
 from mlr.probes.families.prediction import by_target
 from mlr.training.diagnostics_report import (
@@ -69,11 +69,13 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum further numbers of classifications: (L,), (L, 3) by confidence, (L, classes)."""
     sizes, right = batch.gradient_sizes, batch.right
     wrong, squares = 1 - right, sizes.square()
-    levels = levels_of(confidence(batch.predictions))
+    levels = levels_of(confidence(batch.predictions, program.subject.classes))
     own = own_output(batch.logit_grads, batch.labels)
     # in which direction an example moves the logit of its class: down is past the target
     signs = 2 * batch.labels - 1 if batch.logits.shape[-1] == 1 else 1
     past = right * (own * signs > 0)
+    if are_levels(batch.logits, program.subject.classes):  # a class is no one level
+        past = torch.zeros_like(right)
     found = {
         "squares": squares.sum(1),
         "past_squares": (squares * past).sum(1),
@@ -116,7 +118,9 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
         means = points.mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
-    for target, (means, there) in zip((1, 0), by_target(outputs, batch.labels), strict=True):
+    for target, (means, there) in zip(
+        (1, 0), by_target(outputs, batch.labels, program.subject.classes), strict=True
+    ):
         found[f"output_target_{target}"] = (means * there).sum(1)
         found[f"outputs_target_{target}"] = there.sum(1)
     return found

@@ -20,7 +20,6 @@ from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.evaluation import judged_by
 from mlr.training.experiment import Experiment
-from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
 
@@ -159,7 +158,7 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     logits = stacked([kept.logits for kept in steps], axes)
     given = stacked([kept.targets for kept in steps], axes)
     targets = given[..., :-1] if program.weighted else given
-    labels = labels_of(targets) if program.classification else None
+    labels = objectives.labels(targets) if program.classification else None
     right = None if labels is None else objectives.right(logits, labels, axis=1)
     label_targets = right_labels = None
     if program.multilabel:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mlr.core.domains import LEVELS
 from mlr.heads import Head
 from mlr.heads.functions import log_odds
 from mlr.losses import Loss
@@ -106,11 +107,17 @@ class RunObjectives:
     def _factors(self, targets: Tensor) -> Tensor:
         """Weight of each example's class (…, L, B), exactly: products with 0 and 1 are."""
         assert self.weights is not None
+        if self.groups[0].head.ordered:
+            return (LEVELS.shares(targets) * self.weights).sum(-1)
         if targets.shape[-1] > 1:
             return (targets * self.weights).sum(-1)
         of_0, of_1 = self.weights.unbind(-1)
         own = targets[..., 0]
         return own * of_1 + (1 - own) * of_0
+
+    def labels(self, targets: Tensor) -> Tensor:
+        """Class numbers (…, L, B), in their type, of targets (…, L, B, K), alike for all lanes."""
+        return self.groups[0].head.decode(targets)
 
     def right(self, logits: Tensor, labels: Tensor, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
@@ -200,16 +207,6 @@ def _prediction_grads(group: Group, predictions: Tensor, targets: Tensor) -> Ten
         own = predictions.clone().requires_grad_()
         losses = on_predictions(group.head, group.loss)(own, targets.clone())
         return torch.autograd.grad(losses.sum(), own)[0]
-
-
-def labels_of(targets: Tensor) -> Tensor:
-    """Number of the class of one-hot targets (…, B, K), in their type (…, B)."""
-    outputs = targets.shape[-1]
-    if outputs == 1:
-        return targets[..., 0]
-    # Σ k t_k, several times as fast as the place of the 1
-    numbers = torch.arange(outputs, dtype=targets.dtype, device=targets.device)
-    return (targets * numbers).sum(-1)
 
 
 def identity(objective: Objective) -> tuple[object, ...]:

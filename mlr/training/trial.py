@@ -13,7 +13,7 @@ from mlr.heads import Head
 from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.objectives.trial import EXAMPLES, try_head, try_loss
-from mlr.training.examples import one_hot_targets
+from mlr.training.examples import targets_of
 from mlr.training.experiment import Experiment
 from mlr.training.own_stepper import remembered
 from mlr.training.own_updates import OwnOptimizer, OwnSchedule
@@ -67,7 +67,8 @@ def _try_objective(experiment: Experiment) -> None:
         if is_own(head):
             try_head(head, z, objective.loss.matches_head)
         dtype = getattr(torch, experiment.dtype)
-        try_loss(objective, z.to(dtype), one_hot_targets(labels, data.classes, outputs, dtype))
+        t = targets_of(objective.head, labels, data.classes, outputs, dtype)
+        try_loss(objective, z.to(dtype), t)
 
 
 def _try_one_example(experiment: Experiment) -> None:

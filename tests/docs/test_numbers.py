@@ -82,7 +82,7 @@ def legal(head: str, loss: str, outputs: int) -> bool:
 def test_what_to_take_is_legal():
     text = (ROOT / "mlr" / "docs" / "heads_and_losses.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|`]+) \| `(\w+)` \| `(\w+)` \|$", text, re.MULTILINE)
-    assert len(rows) == 9
+    assert len(rows) == 10
     for targets, head, loss in rows:
         assert legal(head, loss, 1 if "one output" in targets else 3), targets
 
@@ -93,28 +93,33 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
         return {(head, k) for head in names for k in (1, 3) if legal(head, loss, k)}
 
     everywhere = {(head.name, k) for head in HEADS for k in (1, 3)}
-    everywhere -= {("softmax", 1), ("sparsemax", 1)}  # the constant 1
+    everywhere -= {("softmax", 1), ("sparsemax", 1), ("entmax15", 1)}  # the constant 1
     of_numbers = {head.name for head in HEADS if issubclass(head, NumbersHead)}
     points = {pair for pair in everywhere if pair[0] not in of_numbers}
-    assert partners("matching") == partners("hinge") == partners("se") == points
-    for loss in ("mae", "huber", "log_cosh", "pinball", "expectile"):
+    for loss in ("hinge", "se", "mae", "huber", "log_cosh", "pinball", "expectile"):
         assert partners(loss) == points, loss
+    in_order = {pair for pair in everywhere if pair[0] in ("cumulative", "corn")}
+    assert partners("ordinal_nll") == in_order
+    assert partners("matching") == points - in_order
+    for loss in ("asymmetric", "tversky"):
+        assert partners(loss) == {pair for pair in points if pair[0] != "linear"}, loss
     of_densities = {(head, k) for head in of_numbers - {"quantiles"} for k in (1, 3)}
     assert partners("nll") == of_densities
     assert partners("beta_nll") == {("gaussian", 1), ("gaussian", 3)}
     assert partners("quantile_score") == {("quantiles", 1), ("quantiles", 3)}
-    for loss in ("focal", "gce", "smoothed_ce"):
+    for loss in ("focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1"):
         assert partners(loss) == partners("ce"), loss
 
 
 def test_defaults_that_pages_name():
     text = page("heads_and_losses")
     scalars = (("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon"), ("huber", "delta"),
-               ("pinball", "tau"), ("expectile", "tau"), ("beta_nll", "beta"))  # fmt: skip
+               ("pinball", "tau"), ("expectile", "tau"), ("beta_nll", "beta"),
+               ("phuber_ce", "tau"), ("poly1", "epsilon"))  # fmt: skip
     for loss, key in scalars:
         assert f"`{loss}` (`loss.{key}={default(f'loss/{loss}.yaml')[key]:g}`" in text
-    assert "`cross_entropy` and `mse` are other names of `ce` and `se`" in text
-    assert OTHER_NAMES == {"cross_entropy": "ce", "mse": "se"}
+    assert "`cross_entropy`, `mse` and `dice` are other names of `ce`, `se` and `tversky`" in text
+    assert OTHER_NAMES == {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
     assert {loss.name for loss in LOSSES} <= {*re.findall(r"\w+", text)}
     assert f"The default learning rate, {default('optimizer/sgd.yaml')['lr']:g}," in text
     assert default("train.yaml")["checkpoint"] == {"seconds": 10}

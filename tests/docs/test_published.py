@@ -13,7 +13,9 @@ from mlr.losses import LOSSES
 
 PAGES = [f"heads/{head.name}" for head in HEADS] + [f"losses/{loss.name}" for loss in LOSSES]
 HEADS_WITHOUT = "beta gamma laplace log_normal mdn negative_binomial poisson quantiles student_t"
+HEADS_WITHOUT += " coral corn cumulative"
 LOSSES_WITHOUT = "beta_nll expectile gce huber log_cosh quantile_score"
+LOSSES_WITHOUT += " asymmetric ordinal_nll phuber_ce poly1 symmetric_ce"
 WITHOUT = {
     *(f"heads/{name}" for name in HEADS_WITHOUT.split()),
     *(f"losses/{name}" for name in LOSSES_WITHOUT.split()),
@@ -84,6 +86,13 @@ def by_their_own_functions() -> dict[tuple[str, int], list[float]]:
             metrics.mean_pinball_loss([1, 2, 3], y, alpha=tau)
             for tau in (0.1, 0.9)
             for y in ([0, 2, 3], [1, 2, 4])
+        ],
+        ("losses/tversky", 0): [
+            metrics.jaccard_score(
+                np.array([[0, 1, 1], [1, 1, 0]]),
+                np.array([[1, 1, 1], [1, 0, 0]]),
+                average="samples",
+            )
         ],
         ("losses/hinge", 0): [metrics.hinge_loss([-1, 1, 1], [-2.18, 2.36, 0.09])],
     }

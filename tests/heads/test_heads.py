@@ -16,6 +16,7 @@ from mlr.heads import (
     HEADS,
     ClippedLinear,
     ComplementaryLogLog,
+    Entmax15,
     Gaussian,
     HardSigmoid,
     Linear,
@@ -28,9 +29,14 @@ from mlr.heads.cloglog import MIDDLE, integrals
 from mlr.heads.distributions.base import NumbersHead
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
-OF_CLASSES = [head() for head in HEADS if not issubclass(head, NumbersHead)]
+OF_PROBABILITIES = [head() for head in HEADS if not issubclass(head, NumbersHead)]
 """Heads of distributions have tests of their own, in test_distributions.py."""
-every_head = pytest.mark.parametrize("head", [*OF_CLASSES, Gaussian()], ids=lambda h: h.name)
+OF_CLASSES = [head for head in OF_PROBABILITIES if not head.ordered]
+EVERY = [*OF_PROBABILITIES, Gaussian()]
+every_head = pytest.mark.parametrize("head", EVERY, ids=lambda h: h.name)
+every_head_with_a_potential = pytest.mark.parametrize(
+    "head", [head for head in EVERY if head.has_potential], ids=lambda h: h.name
+)
 every_head_of_classes = pytest.mark.parametrize("head", OF_CLASSES, ids=lambda h: h.name)
 
 
@@ -67,23 +73,25 @@ def test_predictions_lie_in_the_closed_range(head, scale):
 def test_shapes_and_types(head, dtype):
     z = drawn(2, 5, width(head), dtype=dtype)
     assert head(z).shape == head.slope(z).shape == z.shape
-    assert head.potential(z).shape == (2, 5)
-    assert head(z).dtype == head.slope(z).dtype == head.potential(z).dtype == dtype
+    assert head(z).dtype == head.slope(z).dtype == dtype
+    if head.has_potential:
+        assert head.potential(z).shape == (2, 5)
+        assert head.potential(z).dtype == dtype
 
 
 @every_head
 def test_leading_axes_are_examples_of_their_own(head):
     z = drawn(2, 3, 5, width(head))
     rows = z.reshape(30, -1)
-    parts = [head, head.potential, head.slope]
-    if head in OF_CLASSES:
+    parts = [head, head.slope, *([head.potential] if head.has_potential else [])]
+    if head in OF_PROBABILITIES:
         parts += [head.decide, head.classify]
     for part in parts:
         assert torch.equal(part(z).flatten(0, 2), part(rows))
         assert torch.equal(part(z)[1, 2, 4], part(z[1, 2, 4]))
 
 
-@every_head
+@every_head_with_a_potential
 @pytest.mark.parametrize("at_zero", [False, True])
 def test_the_potentials_gradient_is_the_head_and_the_slope_its_own(head, at_zero):
     shape = (4 if at_zero else 50, width(head))
@@ -95,7 +103,7 @@ def test_the_potentials_gradient_is_the_head_and_the_slope_its_own(head, at_zero
         torch.testing.assert_close(slope, head.slope(z)[..., k].detach(), rtol=1e-12, atol=1e-15)
 
 
-@every_head
+@every_head_with_a_potential
 def test_potential_is_convex(head):
     a = drawn(100, width(head))
     b = a.flip(0)
@@ -140,7 +148,7 @@ WRITTEN = {
     "probit": lambda z: mp.ncdf(z),
     "cloglog": lambda z: 1 - mp.exp(-mp.exp(z)),
 }
-"""The formulas of the docstrings; softmax, sparsemax and gaussian have tests of their own."""
+"""The formulas of the docstrings; the distributions and gaussian have tests of their own."""
 POTENTIALS = {
     "linear": lambda z: z * z / 2,
     "clipped_linear": lambda z: mpf(0) if z < 0 else (z - mpf(0.5) if z > 1 else z * z / 2),
@@ -166,7 +174,10 @@ def test_the_formulas_of_the_docstrings(head):
 
 
 def test_every_head_is_written_down():
-    assert {head.name for head in OF_CLASSES} == {*WRITTEN, "softmax", "sparsemax"}
+    assert {head.name for head in OF_PROBABILITIES} == {
+        *WRITTEN,
+        *("softmax", "sparsemax", "entmax15", "coral", "corn", "cumulative"),
+    }
 
 
 @every_head_of_classes
@@ -186,7 +197,7 @@ def test_far_tails_are_no_nan(head, dtype, size):
 def test_nan_stays_nan(head):
     z = torch.full((2, 3), torch.nan)
     assert head(z).isnan().all()
-    assert head.potential(z).isnan().all()
+    assert not head.has_potential or head.potential(z).isnan().all()
 
 
 def test_sigmoid_tails_keep_their_digits():
@@ -310,6 +321,36 @@ def test_sigmoid_is_the_softmax_of_two():
     z = drawn(100, 1)
     two = Softmax()(torch.cat([z, torch.zeros_like(z)], -1))[..., :1]
     torch.testing.assert_close(Sigmoid()(z), two, rtol=1e-14, atol=0)
+
+
+def test_entmax_maximises_what_it_says():
+    """By scipy's optimiser over the simplex, and one-hot from a lead of 2."""
+    from scipy.optimize import minimize
+
+    z = drawn(8, 3, scale=0.8)
+    for logits, y in zip(z.numpy(), Entmax15()(z).numpy(), strict=True):
+        best = minimize(
+            lambda r, logits=logits: -((r * r) @ logits) + 4 / 3 * (abs(r) ** 3).sum(),
+            [3**-0.5] * 3,
+            constraints={"type": "eq", "fun": lambda r: r @ r - 1},
+            options={"ftol": 1e-15, "maxiter": 500},
+        )
+        assert best.x**2 == pytest.approx(y, abs=1e-6)
+    one_hot = Entmax15()(torch.tensor([[2.0, 0.0, -torch.inf], [1.9, 0.0, -9.0]]))
+    assert one_hot[0].tolist() == [1, 0, 0]
+    assert 0 < one_hot[1, 1] < 1e-2
+
+
+def test_entmax_of_two_has_a_closed_form():
+    """With d = z₁ − z₂ in [−2, 2]: y₁ = ½ + (d/8) √(8 − d²)."""
+    d = torch.linspace(-2, 2, 41, dtype=torch.float64)
+    y = Entmax15()(torch.stack([d, torch.zeros_like(d)], -1))[:, 0]
+    torch.testing.assert_close(y, 0.5 + d / 8 * (8 - d * d).sqrt(), rtol=1e-13, atol=1e-16)
+
+
+def test_entmax_has_second_derivatives():
+    z = drawn(4, 3, scale=0.5).requires_grad_()
+    assert torch.autograd.gradgradcheck(Entmax15(), (z,))
 
 
 def test_linear_slope_is_one_even_of_nan():

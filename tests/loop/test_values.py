@@ -336,3 +336,23 @@ def test_large_batches_are_measured_in_part(tmp_path, monkeypatch):
     targets = torch.arange(12) % 3
     row = recorded(tmp_path / "part", F.cross_entropy, targets, "softmax")
     assert row["accuracy/train"] * 6 == pytest.approx(round(row["accuracy/train"] * 6))
+
+
+def test_levels_are_ordered_classes(tmp_path):
+    """Of a head of K − 1 outputs, given as class numbers or as levels."""
+    numbers = torch.arange(12) % 4
+    levels = (numbers[:, None] > torch.arange(3)).float()
+    bce = lambda z, t: F.binary_cross_entropy_with_logits(z, levels)  # noqa: E731
+    indices = recorded(tmp_path / "a", bce, numbers, "coral")
+    same(indices, recorded(tmp_path / "b", bce, levels, "coral"))
+    inputs = torch.randn(12, 5, generator=torch.Generator().manual_seed(3))
+    z = module(classes=3)(inputs)
+    right = ((z >= 0).sum(1) == numbers).double().mean().item()
+    assert indices["accuracy/train"] == pytest.approx(right)
+    assert "logit_grad_class/3" in indices
+    y = z.sigmoid().detach().double()
+    # the mean of each example's own mean, of those that have such an output
+    reached = (y * levels).sum(1) / levels.sum(1)
+    assert indices["prediction/target_1"] == pytest.approx(reached[numbers > 0].mean().item())
+    rising = recorded(tmp_path / "c", bce, levels.flip(1), "coral")
+    assert "accuracy/train" not in rising

@@ -11,10 +11,12 @@ import torch
 import yaml
 
 from mlr.core.checks import InputError
+from mlr.core.domains import LEVELS
 from mlr.information import HALF_LOG_TAU
 from mlr.losses import (
     LOSSES,
     AbsoluteError,
+    Asymmetric,
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,
@@ -22,8 +24,12 @@ from mlr.losses import (
     GeneralisedCrossEntropy,
     Hinge,
     Matching,
+    PartiallyHuberisedCrossEntropy,
+    Poly1,
     SmoothedCrossEntropy,
     SquaredError,
+    SymmetricCrossEntropy,
+    Tversky,
 )
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "loss"
@@ -40,6 +46,8 @@ def drawn(*shape: int, dtype=torch.float64) -> torch.Tensor:
 def predicted(loss, *shape: int, dtype=torch.float64) -> torch.Tensor:
     """Predictions of the loss's domain, of as many numbers a target as it takes."""
     y = drawn(*shape, dtype=dtype)
+    if loss.domain == LEVELS:
+        return 0.9 * y.cumsum(-1).flip(-1)
     return torch.cat([y.roll(place, 0) for place in range(loss.domain.per_target)], -1)
 
 
@@ -90,7 +98,9 @@ def test_every_loss_is_minus_log_likelihood_plus_a_constant_or_says_why_not(loss
     torch.manual_seed(0)
     samples = distribution.sample()
     classes = distribution.event_shape == ()
-    t = torch.eye(3, dtype=torch.float64)[samples] if classes else samples
+    t = torch.eye(3, dtype=torch.float64)[samples] if classes and loss.name == "ce" else samples
+    if loss.domain == LEVELS:
+        t = (samples[:, None] >= torch.arange(1, 4)).double()
     assert t.shape == (50, 3)
     expected = -distribution.log_prob(samples) - CONSTANTS.get(loss.name, 0.0)
     torch.testing.assert_close(loss(y, t), expected, rtol=1e-13, atol=1e-14)
@@ -127,7 +137,8 @@ def test_one_output_as_torch_bce(loss, dtype):
     "loss",
     [BinaryCrossEntropy(), CrossEntropy(), SmoothedCrossEntropy(0.0)]
     + [Focal(gamma) for gamma in (0.0, 0.5, 2.0)]
-    + [GeneralisedCrossEntropy(q) for q in (0.1, 0.7, 1.0)],
+    + [GeneralisedCrossEntropy(q) for q in (0.1, 0.7, 1.0)]
+    + [Asymmetric(0, 0, 0), Poly1(0.0), PartiallyHuberisedCrossEntropy(3.0)],
     ids=lambda loss: f"{loss.name} {vars(loss)}",
 )
 def test_the_floor_has_no_gradient_and_no_nan(loss):
@@ -156,11 +167,21 @@ WRITTEN = {
     "log_cosh": lambda y, t: math.log(math.cosh(y - t)),
     "pinball": lambda y, t: 0.5 * max(y - t, t - y),
     "expectile": lambda y, t: 0.5 * (y - t) ** 2,
+    "symmetric_ce": lambda y, t: t * (-0.1 * math.log(y) + 4 * (1 - y)),
+    "phuber_ce": lambda y, t: t * (-math.log(y) if y > 0.1 else 1 + math.log(10) - 10 * y),
+    "poly1": lambda y, t: t * (-math.log(y) + 1 - y),
+    "asymmetric": lambda y, t: (
+        -t * math.log(y) - (1 - t) * max(0, y - 0.05) ** 4 * math.log(1 - max(0, y - 0.05))
+    ),
 }
-"""The formulas of the docstrings, one of three outputs."""
+"""The formulas of the docstrings, one of three outputs; what is no sum has tests of its own."""
 
 
-@every_loss
+@pytest.mark.parametrize(
+    "loss",
+    [one for one in ON_PREDICTIONS if one.name not in ("tversky", "ordinal_nll")],
+    ids=lambda loss: loss.name,
+)
 @pytest.mark.parametrize("soft", [True, False])
 def test_the_formula_of_the_docstring(loss, soft):
     y = drawn(6, 3)
@@ -172,7 +193,9 @@ def test_the_formula_of_the_docstring(loss, soft):
     torch.testing.assert_close(loss(y, t), torch.tensor(expected, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("name", ["ce", "focal", "gce", "smoothed_ce"])
+@pytest.mark.parametrize(
+    "name", ["ce", "focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1"]
+)
 @pytest.mark.parametrize("soft", [True, False])
 def test_one_output_stands_for_the_pair(name, soft):
     (loss,) = [one for one in ON_PREDICTIONS if one.name == name]
@@ -209,6 +232,72 @@ def test_the_ends_of_focal_smoothed_and_generalised(outputs):
     torch.testing.assert_close(GeneralisedCrossEntropy(1)(y, t), absolute, **close)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_scalars_of_the_robust_losses_lead_to_known_ones(outputs):
+    y = drawn(9, 3)[:, -outputs:]
+    t = torch.eye(3).double()[torch.arange(9) % 3][:, -outputs:]
+    half = 1 if outputs == 1 else 0.5
+    ce, absolute, bce = CrossEntropy()(y, t), half * AbsoluteError()(y, t), BinaryCrossEntropy()
+    close = {"rtol": 1e-13, "atol": 1e-15}
+    torch.testing.assert_close(SymmetricCrossEntropy(1, 0)(y, t), ce, **close)
+    torch.testing.assert_close(SymmetricCrossEntropy(0, 0.5, -6.0)(y, t), 3 * absolute, **close)
+    torch.testing.assert_close(PartiallyHuberisedCrossEntropy(1e6)(y, t), ce, **close)
+    line = PartiallyHuberisedCrossEntropy(1 + 1e-12)(y, t)  # 1 − y at any y
+    torch.testing.assert_close(line, absolute, rtol=0, atol=1e-11)
+    torch.testing.assert_close(Poly1(0)(y, t), ce, **close)
+    torch.testing.assert_close(Poly1(2)(y, t), ce + 2 * absolute, **close)
+    torch.testing.assert_close(Asymmetric(0, 0, 0)(y, t), bce(y, t), **close)
+
+
+def test_reverse_cross_entropy_is_cross_entropy_with_the_distributions_exchanged():
+    y, t = drawn(9, 4), torch.eye(4).double()[torch.arange(9) % 4]
+    log_t = torch.where(t > 0, t.log(), -6.0)
+    reverse = SymmetricCrossEntropy(0.0, 1.0, -6.0)(y, t)
+    torch.testing.assert_close(reverse, -(y * log_t).sum(-1))
+
+
+def test_the_partial_huber_bounds_value_and_slope_and_is_smooth():
+    loss, one = PartiallyHuberisedCrossEntropy(4.0), torch.ones(3, 1).double()
+    y = torch.tensor([[0.25 - 1e-9], [0.25 + 1e-9], [1e-12]]).double().requires_grad_()
+    cost = loss(y, one)
+    slopes = torch.autograd.grad(cost.sum(), y)[0]
+    assert slopes[:, 0].tolist() == pytest.approx([-4, -4, -4], rel=1e-7)
+    assert cost.tolist() == pytest.approx([math.log(4), math.log(4), 1 + math.log(4)])
+
+
+def test_an_absent_label_within_the_margin_costs_nothing():
+    y = torch.tensor([[0.01], [0.2], [0.21]]).requires_grad_()
+    cost = Asymmetric(0.0, 1.0, 0.2)(y, torch.zeros(3, 1))
+    slopes = torch.autograd.grad(cost.sum(), y)[0]
+    assert cost[:2].tolist() == slopes[:2, 0].tolist() == [0, 0]
+    assert cost[2].item() == pytest.approx(-0.01 * math.log(0.99), rel=1e-4)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 0.5), (1.0, 1.0), (0.3, 0.7)])
+def test_tversky_counts_sets(alpha, beta):
+    """Of hard predictions: by hand, and Dice and Jaccard by scikit-learn."""
+    from sklearn.metrics import f1_score, jaccard_score
+
+    y = torch.tensor([[1, 1, 0, 0, 1, 0], [0, 0, 0, 1, 0, 0]]).double()
+    t = torch.tensor([[1, 0, 1, 0, 1, 1], [0, 0, 0, 1, 0, 0]]).double()
+    got = Tversky(alpha, beta, 1e-9)(y, t)
+    index = 2 / (2 + alpha + 2 * beta)
+    torch.testing.assert_close(got, torch.tensor([1 - index, 0]).double(), rtol=1e-7, atol=1e-8)
+    theirs = {0.5: f1_score, 1.0: jaccard_score}.get(alpha)
+    if theirs:
+        assert got[0].item() == pytest.approx(1 - theirs(t[0].numpy(), y[0].numpy()))
+
+
+def test_dice_is_the_usual_formula_and_its_empty_set_costs_nothing():
+    y, t = drawn(6, 5), torch.eye(5).double()[torch.arange(6) % 5]
+    usual = 1 - (2 * (y * t).sum(-1) + 2) / (y.sum(-1) + t.sum(-1) + 2)
+    torch.testing.assert_close(Tversky()(y, t), usual)
+    assert Tversky()(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0
+    maps, truth = drawn(2, 3, 4, 5), (drawn(2, 3, 4, 5) > 0.2).double()
+    each = [Tversky()(a.flatten(), b.flatten()) for a, b in zip(maps[0], truth[0], strict=True)]
+    assert torch.allclose(Tversky()(maps.flatten(-2), truth.flatten(-2))[0], torch.stack(each))
+
+
 def test_mae_of_all_classes_adds_up_to_a_constant():
     y, classes = drawn(7, 4), torch.eye(4).double().unsqueeze(1).expand(4, 7, 4)
     total = AbsoluteError()(y.expand(4, 7, 4), classes).sum(0)
@@ -226,7 +315,9 @@ def test_smoothed_is_torchs():
 
 
 @pytest.mark.parametrize("loss", [Hinge(), Focal(), GeneralisedCrossEntropy(),
-                                  SmoothedCrossEntropy()], ids=lambda one: one.name)  # fmt: skip
+                                  SmoothedCrossEntropy(), SymmetricCrossEntropy(),
+                                  PartiallyHuberisedCrossEntropy(2.0), Poly1(), Asymmetric(),
+                                  Tversky()], ids=lambda one: one.name)  # fmt: skip
 def test_what_is_no_likelihood_says_so(loss):
     """e^−L over all classes is a constant for every likelihood, whatever is predicted."""
 
@@ -260,6 +351,17 @@ def test_the_best_prediction_of_focal_is_not_the_frequency():
         (lambda: GeneralisedCrossEntropy(1.5), r"loss.q=1.5 must lie in \(0, 1\]"),
         (lambda: SmoothedCrossEntropy(1), r"loss.epsilon=1 must lie in \[0, 1\)"),
         (lambda: SmoothedCrossEntropy("x"), "loss.epsilon=x must lie in"),
+        (lambda: SymmetricCrossEntropy(-1), "loss.alpha=-1 must be a finite number, 0 or above"),
+        (lambda: SymmetricCrossEntropy(1, -1), "loss.beta=-1 must be a finite number, 0 or"),
+        (lambda: SymmetricCrossEntropy(log_zero=4), "loss.log_zero=4 stands for log 0 and must"),
+        (lambda: PartiallyHuberisedCrossEntropy(1), "loss.tau=1 must be above 1"),
+        (lambda: Poly1(-1.5), "loss.epsilon=-1.5 must be −1 or above"),
+        (lambda: Asymmetric(-1), "loss.gamma_present=-1 must be a finite number, 0 or above"),
+        (lambda: Asymmetric(0, math.nan), "loss.gamma_absent=nan must be"),
+        (lambda: Asymmetric(margin=1), r"loss.margin=1 must lie in \[0, 1\)"),
+        (lambda: Tversky(alpha=-1), "loss.alpha=-1 must be"),
+        (lambda: Tversky(beta=-1), "loss.beta=-1 must be"),
+        (lambda: Tversky(smooth=0), "loss.smooth=0 must be a finite number above 0"),
     ],
 )
 def test_scalars_are_checked(made, sentence):

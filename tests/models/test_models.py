@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from mlr.core.checks import InputError
-from mlr.models import MODELS, Cnn, Linear, Mlp, UserModule
+from mlr.models import MODELS, Cnn, Linear, Mlp, Ordinal, UserModule
 from mlr.models.initialise import SCHEMES
 from mlr.training.structure import dense_structure
 
@@ -157,3 +157,25 @@ def test_a_module_too_large_for_memory_is_not_said_to_refuse_the_features():
 
     with pytest.raises(RuntimeError, match="allocate memory"):
         UserModule(Large, {"in_features": 4, "out_features": 1}).build((4,), 1, seed=0)
+
+
+@pytest.mark.parametrize("widths", [(), (5,)])
+def test_ordinal_logits_are_parallel(widths):
+    """They differ by the biases alone, and one weight vector has the gradient of all outputs."""
+    module = Ordinal(widths).build((4,), 3, seed=1)
+    x = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    z = module(x)
+    apart = z - z[:, :1]
+    torch.testing.assert_close(apart, apart[:1].expand(20, 3))
+    assert apart[0, 1:].abs().min() > 0
+    assert module.output.weight.shape == (1, widths[-1] if widths else 4)
+    z.sum().backward()
+    hidden = module[:-1](x).detach()
+    torch.testing.assert_close(module.output.weight.grad, 3 * hidden.sum(0, keepdim=True))
+
+
+def test_ordinal_options_are_checked():
+    with pytest.raises(InputError, match="widths"):
+        Ordinal(widths=[0])
+    with pytest.raises(InputError, match="gelu"):
+        Ordinal(activation="gelu")

@@ -29,7 +29,7 @@ REAL_TARGETS = [
     *(("linear", loss) for loss in ("se", "matching", "gaussian_nll", *OF_ERROR)),
     *(("sigmoid", loss) for loss in ("se", "gaussian_nll", *OF_ERROR)),
 ]
-CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax")
+CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax", "entmax15")
 
 
 def widths(head: str, loss: str) -> dict[int, float]:

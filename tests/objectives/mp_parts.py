@@ -6,16 +6,29 @@ Predictions come as pairs (y, 1 − y), both computed as such, so that tails nee
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from mpmath import mp, mpf
 
 from tests.objectives.mp_reference import predictions
 
 LOG_FLOOR = mpf(-100)
-PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax")
+PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax", "entmax15")
 """Heads that reach 0 and 1, where logarithms are floored and have no gradient."""
-SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1, "delta": 1.0, "tau": 0.5}
-"""Defaults of the losses' scalars."""
+SCALARS = {
+    "focal": {"gamma": 2.0},
+    "gce": {"q": 0.7},
+    "smoothed_ce": {"epsilon": 0.1},
+    "huber": {"delta": 1.0},
+    "pinball": {"tau": 0.5},
+    "expectile": {"tau": 0.5},
+    "symmetric_ce": {"alpha": 0.1, "beta": 1.0, "log_zero": -4.0},
+    "phuber_ce": {"tau": 10.0},
+    "poly1": {"epsilon": 1.0},
+    "asymmetric": {"gamma_present": 0.0, "gamma_absent": 4.0, "margin": 0.05},
+    "tversky": {"alpha": 0.5, "beta": 0.5, "smooth": 1.0},
+}
+"""Defaults of the losses' scalars, by loss."""
 
 Vector = list[mpf]
 Chance = tuple[mpf, mpf]
@@ -33,15 +46,20 @@ def reference(
         value = potential(head, z) - sum(a * b for a, b in zip(t, z, strict=True))
         return value + constant(head, t), _errors(chances, t)
     if loss in ERRORS:
-        scalar = {**SCALARS, **scalars}.get("delta" if loss == "huber" else "tau")
+        scalar = next(iter({**SCALARS.get(loss, {"none": 1.0}), **scalars}.values()))
         pairs = [ERRORS[loss](d, mpf(scalar)) for d in _errors(chances, t)]
         value, dy = sum(a for a, _ in pairs), [b for _, b in pairs]
     elif loss in ("se", "mae", "hinge"):
         value, dy = {"se": _se, "mae": _mae, "hinge": _hinge}[loss](chances, t)
     else:
         floor = LOG_FLOOR if head in PIECEWISE else -mp.inf
-        exact = {name: mpf(x) for name, x in {**SCALARS, **scalars}.items()}
-        value, dy = _of_classes(loss, chances, t, floor, exact)
+        exact = {name: mpf(x) for name, x in {**SCALARS.get(loss, {}), **scalars}.items()}
+        if loss == "tversky":
+            value, dy = _tversky(chances, t, exact)
+        elif loss == "asymmetric":
+            value, dy = _asymmetric(chances, t, floor, exact)
+        else:
+            value, dy = _of_classes(loss, chances, t, floor, exact)
     return value, jacobian(dy)
 
 
@@ -62,6 +80,17 @@ def predicted(head: str, z: Vector) -> tuple[list[Chance], Callable[[Vector], Ve
             return [b - mean if a > 0 else mpf(0) for a, b in zip(y, dy, strict=True)]
 
         return [(a, 1 - a) for a in y], jacobian
+    if head == "entmax15":
+        s = _entmax_roots(z)
+        y = [a * a for a in s]
+
+        def jacobian(dy: Vector) -> Vector:
+            return [
+                sum(a * (mpf(j == k) - b / sum(s)) * dy[j] for j, b in enumerate(s))
+                for k, a in enumerate(s)
+            ]
+
+        return [(a, sum(y[:k]) + sum(y[k + 1 :])) for k, a in enumerate(y)], jacobian
     found = [ELEMENTWISE[head](a) for a in z]
     slopes = [slope for _, slope in found]
     return [chance for chance, _ in found], lambda dy: [
@@ -75,11 +104,30 @@ def threshold(z: Vector) -> mpf:
     return max((sum(ordered[:n]) - 1) / n for n in range(1, len(z) + 1))
 
 
+def _entmax_roots(z: Vector) -> Vector:
+    """√y = max(0, z/2 − τ), τ the one root of a decreasing function between two bounds."""
+    x = [a / 2 for a in z]
+    ends = sorted({max(x) - 1, max(x), *(a for a in x if a > max(x) - 1)})
+    # between neighbouring ends the support is the same and the function quadratic
+    for low, high in pairwise(ends):
+        inside = [a for a in x if a >= high]
+        if sum((a - high) ** 2 for a in inside) <= 1:
+            n, total, square = len(inside), sum(inside), sum(a * a for a in inside)
+            tau = (total - mp.sqrt(max(mpf(0), total**2 - n * (square - 1)))) / n
+            if tau >= low:
+                return [max(mpf(0), a - tau) for a in x]
+    raise AssertionError("no support fits")
+
+
 def potential(head: str, z: Vector) -> mpf:
     """A(z), by its own formula."""
     if head == "sparsemax":
         y = [a for a, _ in predicted(head, z)[0]]
         return sum(a * b - a * a / 2 for a, b in zip(y, z, strict=True))
+    if head == "entmax15":
+        s = _entmax_roots(z)
+        pairs = zip(s, z, strict=True)
+        return sum(a * a * b for a, b in pairs) - mpf(4) / 3 * (sum(a**3 for a in s) - 1)
     return sum(POTENTIALS[head](a) for a in z)
 
 
@@ -87,11 +135,14 @@ def constant(head: str, t: Vector) -> mpf:
     """c(t), which each matching loss adds so that it is nowhere negative for hard targets."""
     by_head = {
         "probit": lambda a: mpf(0),
+        "coral": lambda a: mpf(0),
         "cloglog": lambda a: -mp.euler * a,
         "hard_sigmoid": lambda a: 3 * a * a - 3 * a,
         "sparsemax": lambda a: a * a / 2,
+        "entmax15": lambda a: mpf(4) / 3 * mp.sqrt(a) ** 3,
     }
-    return sum(by_head[head](a) for a in t)
+    of_all = -mpf(4) / 3 if head == "entmax15" else mpf(0)
+    return sum(by_head[head](a) for a in t) + of_all
 
 
 def _probit(z: mpf) -> tuple[Chance, mpf]:
@@ -120,12 +171,14 @@ def _line(low: int, high: int) -> Callable[[mpf], tuple[Chance, mpf]]:
 ELEMENTWISE = {
     "linear": lambda z: ((z, 1 - z), mpf(1)),
     "sigmoid": _sigmoid,
+    "coral": _sigmoid,
     "probit": _probit,
     "cloglog": _cloglog,
     "clipped_linear": _line(0, 1),
     "hard_sigmoid": _line(-3, 3),
 }
 POTENTIALS = {
+    "coral": lambda z: mp.log1p(mp.exp(z)),
     "probit": lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2 + mp.npdf(z),
     "cloglog": lambda z: z + mp.euler + mp.e1(mp.exp(z)),
     "hard_sigmoid": lambda z: mpf(0) if z < -3 else (z if z > 3 else (z + 3) ** 2 / 12),
@@ -155,8 +208,6 @@ def _of_classes(
 
 
 def _cost(loss: str, floor: mpf, scalars: dict[str, mpf]) -> Cost:
-    gamma, q = scalars["gamma"], scalars["q"]
-
     def cost(p: mpf, rest: mpf) -> tuple[mpf, mpf]:
         # log p by its complement where p is so near 1 that its own digits do not say
         log = mp.log1p(-rest) if rest < 0.5 else (mp.log(p) if p else floor)
@@ -165,14 +216,63 @@ def _cost(loss: str, floor: mpf, scalars: dict[str, mpf]) -> Cost:
         else:
             slope = 1 / p
         if loss == "gce":
+            q = scalars["q"]
             return -mp.expm1(q * log) / q, -mp.exp(q * log) * slope
         if loss == "focal":
+            gamma = scalars["gamma"]
             weight = rest**gamma
             rise = gamma * weight / rest * log if slope and rest else mpf(0)
             return -weight * log, rise - weight * slope
+        if loss == "symmetric_ce":
+            # 1 − p and its slope −1, by −βA
+            reverse = -scalars["beta"] * scalars["log_zero"]
+            slope_of_all = -scalars["alpha"] * slope - reverse
+            return reverse * rest - scalars["alpha"] * log, slope_of_all if slope else mpf(0)
+        if loss == "poly1":
+            first = scalars["epsilon"]
+            return first * rest - log, -slope - first if slope else mpf(0)
+        if loss == "phuber_ce" and p * scalars["tau"] <= 1:
+            tau = scalars["tau"]
+            return mp.log(tau) + (1 - tau * p), -tau if slope else mpf(0)
         return -log, -slope
 
     return cost
+
+
+def _asymmetric(
+    chances: list[Chance], t: Vector, floor: mpf, scalars: dict[str, mpf]
+) -> tuple[mpf, Vector]:
+    """Focal's cost of what is there, and what a number u = max(0, y − m) costs of what is not."""
+    present = _cost("focal", floor, {"gamma": scalars["gamma_present"]})
+    gamma, margin = scalars["gamma_absent"], scalars["margin"]
+    value, gradient = mpf(0), []
+    for (y, rest), weight in zip(chances, t, strict=True):
+        slope = mpf(0)
+        if weight:
+            found, slope = present(y, rest)
+            value, slope = value + weight * found, weight * slope
+        beyond = max(mpf(0), y - margin)
+        if weight != 1 and beyond:
+            # focal's of 1 − u, but at y = 1, where no gradient is taken
+            kept, held = rest + margin, floor != -mp.inf and rest == 0
+            found, rise = _cost("focal", floor, {"gamma": gamma})(kept, beyond)
+            value += (1 - weight) * found
+            slope -= 0 if held else (1 - weight) * rise
+        gradient.append(slope)
+    return value, gradient
+
+
+def _tversky(chances: list[Chance], t: Vector, scalars: dict[str, mpf]) -> tuple[mpf, Vector]:
+    """1 − T, and −dT/dy_k by the rule of the quotient."""
+    shared = sum(b * y for (y, _), b in zip(chances, t, strict=True)) + scalars["smooth"]
+    extra = sum((1 - b) * y for (y, _), b in zip(chances, t, strict=True))
+    missing = sum(b * rest for (_, rest), b in zip(chances, t, strict=True))
+    off = scalars["alpha"] * extra + scalars["beta"] * missing
+    slopes = []
+    for b in t:
+        rise = scalars["alpha"] * (1 - b) - scalars["beta"] * b
+        slopes.append((rise * (shared + off) - off * (b + rise)) / (shared + off) ** 2)
+    return off / (shared + off), slopes
 
 
 def _se(chances: list[Chance], t: Vector) -> tuple[mpf, Vector]:

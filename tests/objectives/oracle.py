@@ -143,10 +143,12 @@ def chained(head: Callable, loss: Callable, z: Numbers, t: Numbers) -> Numbers:
 
 
 HEADS = {f.__name__: f for f in (linear, clipped_linear, sigmoid, softmax)} | parts.HEADS
+HEADS["coral"] = sigmoid
 LOSSES = {f.__name__: f for f in (se, bce, ce)} | parts.LOSSES
 MATCHING = {
     "linear": partial(chained, linear, se),
     "sigmoid": partial(chained, sigmoid, bce),
+    "coral": partial(chained, sigmoid, bce),
     "softmax": partial(chained, softmax, ce),
     "clipped_linear": clipped_matching,
     **parts.MATCHING,

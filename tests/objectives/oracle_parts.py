@@ -16,8 +16,20 @@ from tests.objectives.oracle_base import (
 
 FAR = 300
 """|z| from which the probit's tail is its asymptotic series."""
-SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1, "delta": 1.0, "tau": 0.5}
-"""Defaults of the losses' scalars."""
+SCALARS = {
+    "focal": {"gamma": 2.0},
+    "gce": {"q": 0.7},
+    "smoothed_ce": {"epsilon": 0.1},
+    "huber": {"delta": 1.0},
+    "pinball": {"tau": 0.5},
+    "expectile": {"tau": 0.5},
+    "symmetric_ce": {"alpha": 0.1, "beta": 1.0, "log_zero": -4.0},
+    "phuber_ce": {"tau": 10.0},
+    "poly1": {"epsilon": 1.0},
+    "asymmetric": {"gamma_present": 0.0, "gamma_absent": 4.0, "margin": 0.05},
+    "tversky": {"alpha": 0.5, "beta": 0.5, "smooth": 1.0},
+}
+"""Defaults of the losses' scalars, by loss."""
 
 
 def hard_sigmoid(z: Numbers) -> Outputs:
@@ -46,6 +58,47 @@ def sparsemax(z: Numbers) -> Outputs:
         return [max(b, shared) if a > 0 else mpfr(0) for a, b in zip(y, sizes, strict=True)]
 
     return _piecewise(y, rest, back, largest)
+
+
+def entmax15(z: Numbers) -> Outputs:
+    """y_k = max(0, z_k/2 − τ)², Σ y = 1."""
+    roots = _entmax_roots(z)[0]
+    y, whole = [s * s for s in roots], sum(roots)
+    rest = [sum(a for j, a in enumerate(y) if j != k) for k in range(len(z))]
+
+    def back(g: Numbers) -> Numbers:
+        mean = sum(s * a for s, a in zip(roots, g, strict=True)) / whole
+        return [s * (a - mean) for s, a in zip(roots, g, strict=True)]
+
+    def largest(sizes: Numbers) -> Numbers:
+        products = [s * a for s, a in zip(roots, sizes, strict=True)]
+        return [max(p, s * max(products) / whole) for s, p in zip(roots, products, strict=True)]
+
+    return _piecewise(y, rest, back, largest)
+
+
+def _entmax_roots(z: Numbers) -> tuple[Numbers, mpfr]:
+    """√y and τ: of each possible support the root of a quadratic, the consistent one."""
+    ordered = sorted(z, reverse=True)
+    x = [(a - ordered[0]) / 2 for a in ordered]
+    for n in range(1, len(z) + 1):
+        mean = sum(x[:n]) / n
+        spread = sum((a - mean) ** 2 for a in x[:n])
+        if spread > 1:
+            continue
+        tau = mean - gmpy2.sqrt((1 - spread) / n)
+        if x[n - 1] > tau and (n == len(z) or x[n] <= tau):
+            return [max((a - ordered[0]) / 2 - tau, mpfr(0)) for a in z], tau
+    raise AssertionError("no support fits")
+
+
+def entmax15_matching(z: Numbers, t: Numbers) -> Numbers:
+    """⟨y − t, z⟩ − Ω(y) + Ω(t), Ω(p) = (4/3)(Σ p^1.5 − 1), for Σ t = 1, and y − t."""
+    out, top, roots = entmax15(z), max(z), _entmax_roots(z)[0]
+    d = out.errors(t)
+    value = sum(e * (x - top) for e, x in zip(d, z, strict=True))
+    value += (sum(c * gmpy2.sqrt(c) for c in t) - sum(s**3 for s in roots)) * 4 / 3
+    return [value, *d]
 
 
 def probit(z: Numbers) -> Outputs:
@@ -101,7 +154,7 @@ def hinge(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def focal(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """−Σ t_k (1 − y_k)^γ log y_k."""
-    gamma = mpfr(SCALARS["gamma"])
+    gamma = mpfr(SCALARS["focal"]["gamma"])
 
     def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
         if not slope or not rest:
@@ -113,7 +166,7 @@ def focal(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def gce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ t_k (1 − y_k^q)/q."""
-    q = mpfr(SCALARS["q"])
+    q = mpfr(SCALARS["gce"]["q"])
 
     def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
         return -gmpy2.expm1(q * log) / q, -gmpy2.exp(q * log) * slope
@@ -128,8 +181,76 @@ def smoothed_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def smoothed(t: Numbers) -> Numbers:
     """(1 − ε)t + ε/K."""
-    share = mpfr(SCALARS["epsilon"])
+    share = mpfr(SCALARS["smoothed_ce"]["epsilon"])
     return [(1 - share) * c + share / max(len(t), 2) for c in t]
+
+
+def symmetric_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k [−α log y_k − βA(1 − y_k)]."""
+    alpha, beta, log_zero = (mpfr(x) for x in SCALARS["symmetric_ce"].values())
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        rise = beta * log_zero - alpha * slope if slope else mpfr(0)
+        return -alpha * log - beta * log_zero * rest, rise
+
+    return _of_classes(cost, out, t)
+
+
+def phuber_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k f(y_k), f a straight line of slope −τ below 1/τ."""
+    tau = mpfr(SCALARS["phuber_ce"]["tau"])
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        if p > 1 / tau:
+            return -log, -slope
+        return 1 + gmpy2.log(tau) - tau * p, -tau if slope else mpfr(0)
+
+    return _of_classes(cost, out, t)
+
+
+def poly1(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k [−log y_k + ε(1 − y_k)]."""
+    epsilon = mpfr(SCALARS["poly1"]["epsilon"])
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        return -log + epsilon * rest, -slope - epsilon if slope else mpfr(0)
+
+    return _of_classes(cost, out, t)
+
+
+def asymmetric(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ −t(1 − y)^γ₊ log y − (1 − t)u^γ₋ log(1 − u), u = max(0, y − m)."""
+    gamma_present, gamma_absent, margin = (mpfr(x) for x in SCALARS["asymmetric"].values())
+    value, g = mpfr(0), []
+    for k, (y, rest, c) in enumerate(zip(out.y, out.rest, t, strict=True)):
+        slope = mpfr(0)
+        if c:
+            log, rise = out.log_y(k), out.slope_of_log(y)
+            value -= c * rest**gamma_present * log
+            if rise:
+                of_power = gamma_present * rest ** (gamma_present - 1) * log if rest else mpfr(0)
+                slope += c * (of_power - rest**gamma_present * rise)
+        u = y - margin
+        if c != 1 and u > 0:
+            left = rest + margin
+            log = gmpy2.log1p(-u) if u < 0.5 else gmpy2.log(left)
+            value -= (1 - c) * u**gamma_absent * log
+            if out.slope_of_log(rest):
+                rise = u**gamma_absent / left - gamma_absent * u ** (gamma_absent - 1) * log
+                slope += (1 - c) * rise
+        g.append(slope)
+    return value, g
+
+
+def tversky(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """1 − (TP + s)/(TP + αFP + βFN + s)."""
+    alpha, beta, smooth = (mpfr(x) for x in SCALARS["tversky"].values())
+    sets = list(zip(out.y, out.rest, t, strict=True))
+    off = sum(alpha * (1 - c) * y + beta * c * rest for y, rest, c in sets)
+    top = sum(c * y for y, _, c in sets) + smooth
+    whole = top + off
+    # of (TP + s)/whole: c/whole − top·whole'/whole², whole' = c + α(1 − c) − βc
+    return off / whole, [top * (c + alpha * (1 - c) - beta * c) / whole**2 - c / whole for c in t]
 
 
 def probit_matching(z: Numbers, t: Numbers) -> Numbers:
@@ -180,7 +301,7 @@ def gaussian_nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def huber(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ ½d² within δ, δ|d| − ½δ² beyond."""
-    delta = mpfr(SCALARS["delta"])
+    delta = mpfr(SCALARS["huber"]["delta"])
     d = out.errors(t)
     value = sum(x * x / 2 if abs(x) <= delta else delta * abs(x) - delta**2 / 2 for x in d)
     return value, [min(max(x, -delta), delta) for x in d]
@@ -196,7 +317,7 @@ def log_cosh(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def pinball(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ max(−τd, (1 − τ)d)."""
-    tau = mpfr(SCALARS["tau"])
+    tau = mpfr(SCALARS["pinball"]["tau"])
     d = out.errors(t)
     slopes = [(1 - tau) * (x > 0) - tau * (x < 0) for x in d]
     return sum(max(-tau * x, (1 - tau) * x) for x in d), slopes
@@ -204,7 +325,7 @@ def pinball(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def expectile(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ |τ − [d > 0]| d²."""
-    tau = mpfr(SCALARS["tau"])
+    tau = mpfr(SCALARS["expectile"]["tau"])
     d = out.errors(t)
     return (
         sum(abs(tau - (x > 0)) * x * x for x in d),
@@ -212,14 +333,21 @@ def expectile(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     )
 
 
-HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, probit, cloglog)}
+HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, entmax15, probit, cloglog)}
 OF_ERROR = {f.__name__: f for f in (huber, log_cosh, pinball, expectile)}
-LOSSES = OF_ERROR | {f.__name__: f for f in (gaussian_nll, mae, hinge, focal, gce, smoothed_ce)}
+LOSSES = OF_ERROR | {
+    f.__name__: f
+    for f in (
+        *(gaussian_nll, mae, hinge, focal, gce, smoothed_ce),
+        *(symmetric_ce, phuber_ce, poly1, asymmetric, tversky),
+    )
+}
 MATCHING = {
     "probit": probit_matching,
     "cloglog": cloglog_matching,
     "hard_sigmoid": hard_sigmoid_matching,
     "sparsemax": sparsemax_matching,
+    "entmax15": entmax15_matching,
 }
 
 

@@ -84,6 +84,36 @@ REFUSED = [
         "head=linear gives any real number. Use head=softmax or loss=se.",
     ),
     (
+        ("softmax", "ordinal_nll", 3),
+        "loss=ordinal_nll needs predictions that are levels of ordered classes, probabilities that "
+        "do not increase, but head=softmax gives probabilities that sum to 1. "
+        "Use head=cumulative, head=corn or loss=ce.",
+    ),
+    (
+        ("coral", "ordinal_nll", 3),
+        "but head=coral gives values in (0, 1). Use head=cumulative, head=corn or loss=bce.",
+    ),
+    (
+        ("corn", "ce", 3),
+        NEEDS_SUM + "head=corn gives 3 separate levels of ordered classes. "
+        "Use head=softmax or loss=ordinal_nll. objective.strict=false runs it.",
+    ),
+    (
+        ("cumulative", "matching", None),
+        "loss=matching needs a head with a potential, and head=cumulative has none. "
+        "Use loss=ordinal_nll.",
+    ),
+    (
+        ("linear", "tversky", 3),
+        "loss=tversky needs predictions in [0, 1], but head=linear gives any real number. "
+        "Use head=sigmoid, head=clipped_linear or loss=se.",
+    ),
+    (
+        ("sigmoid", "poly1", 3),
+        "loss=poly1 needs predictions that are probabilities and sum to 1, but head=sigmoid "
+        "gives 3 separate values in (0, 1). Use head=softmax, loss=bce or loss=se.",
+    ),
+    (
         ("probit", "gce", 3),
         "head=probit gives 3 separate values in (0, 1). Use head=softmax, loss=bce or loss=se. "
         "objective.strict=false runs it.",
@@ -129,12 +159,21 @@ ALLOWED = {"gaussian": ["gaussian_nll", "nll", "beta_nll"], "quantiles": ["quant
 
 @pytest.mark.parametrize("outputs", [None, 1, 2, 10])
 def test_all_other_pairs_are_legal(outputs):
-    of_choices = ("ce", "focal", "gce", "smoothed_ce")
-    of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog")
+    of_choices = ("ce", "focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1")
+    of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog", "coral")
+    in_order = ("cumulative", "corn")
     refused = {
-        *(("linear", loss) for loss in ("bce", *of_choices)),
+        *(("linear", loss) for loss in ("bce", "asymmetric", "tversky", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
-        *((h, loss.name) for h in ("softmax", "sparsemax") for loss in LOSSES if outputs == 1),
+        *((head, loss) for head in in_order for loss in of_choices if (outputs or 0) > 1),
+        *((head, "matching") for head in in_order),
+        *((head.name, "ordinal_nll") for head in HEADS if head.name not in in_order),
+        *(
+            (h, loss.name)
+            for h in ("softmax", "sparsemax", "entmax15")
+            for loss in LOSSES
+            if outputs == 1
+        ),
         *(
             (head.name, loss.name)
             for head in HEADS
@@ -175,6 +214,8 @@ def test_not_strict_lets_the_senseless_run_and_the_undefined_not():
     [
         ("softmax", "se", "head=softmax gives probabilities that sum to 1, but this data's "
          "targets are any real number. Use head=linear."),
+        ("coral", "se", "head=coral gives levels of ordered classes, but this data's targets are "
+         "any real number. Use head=linear."),
         ("sigmoid", "bce", "loss=bce needs targets in [0, 1], but this data's targets are any "
          "real number. Use loss=se."),
         ("sigmoid", "ce", "loss=ce needs targets that are probabilities"),
@@ -313,6 +354,20 @@ SEVERAL = "this data's examples can have several labels at once. "
             "head=gaussian loss=gaussian_nll needs targets that are real numbers, but these are "
             "labels of 0 and 1. Use head=sigmoid loss=bce.",
         ),
+        *(
+            (
+                head,
+                "bce",
+                f"head={head} gives levels of ordered classes, but {SEVERAL}Use head=sigmoid "
+                "loss=bce.",
+            )
+            for head in ("coral", "corn", "cumulative")
+        ),
+        (
+            "sigmoid",
+            "ordinal_nll",
+            f"loss=ordinal_nll takes one class for each example, but {SEVERAL}Use loss=bce.",
+        ),
     ],
 )
 @pytest.mark.parametrize("outputs", [None, 4])
@@ -325,6 +380,8 @@ def test_heads_and_losses_of_one_class_are_refused_for_several_labels(
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog"])
-@pytest.mark.parametrize("loss", ["bce", "se", "mae", "matching", "hinge"])
+@pytest.mark.parametrize(
+    "loss", ["bce", "se", "mae", "matching", "hinge", "huber", "asymmetric", "tversky"]
+)
 def test_heads_of_separate_outputs_take_several_labels(head, loss):
     check_pair(head, loss, 4, regression=False, multilabel=True)

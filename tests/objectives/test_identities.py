@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from mlr.heads import HEADS
+from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy
 from mlr.objectives import Objective
+
+OF_NO_SIMPLEX = ("ordinal_nll", "nll", "beta_nll", "quantile_score")
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -46,7 +49,10 @@ def test_positive_and_negative_samples_are_mirror_images(loss):
     assert torch.equal(objective.gradient(z, t), -objective.gradient(-z, 1 - t))
 
 
-@pytest.mark.parametrize("head", [head.name for head in HEADS if head.range.per_target == 1])
+@pytest.mark.parametrize(
+    "head",
+    [head.name for head in HEADS if not issubclass(head, NumbersHead) and head.has_potential],
+)
 @pytest.mark.parametrize("soft", [True, False])
 def test_the_matching_gradient_is_the_error(head, soft):
     z, t = drawn(20, 3), torch.eye(3, dtype=torch.float64)[torch.arange(20) % 3]
@@ -63,15 +69,18 @@ def test_the_matching_gradient_is_the_error(head, soft):
     assert (objective.losses(z, t) >= 0).all()
 
 
-@pytest.mark.parametrize("head", ["softmax", "sparsemax"])
-@pytest.mark.parametrize("loss", [loss.name for loss in LOSSES])
+@pytest.mark.parametrize("head", ["softmax", "sparsemax", "entmax15"])
+@pytest.mark.parametrize("loss", [loss.name for loss in LOSSES if loss.name not in OF_NO_SIMPLEX])
 def test_gradients_of_distributions_sum_to_zero(head, loss):
     z, t = drawn(30, 6), torch.eye(6, dtype=torch.float64)[torch.arange(30) % 6]
     gradient = Objective(head, loss).gradient(z, t)
     assert gradient.sum(-1).abs().max() <= 1e-14 * (1 + gradient.abs().max())
 
 
-@pytest.mark.parametrize("loss", ["ce", "mae", "focal", "gce", "smoothed_ce", "hinge"])
+@pytest.mark.parametrize(
+    "loss",
+    ["ce", "mae", "focal", "gce", "smoothed_ce", "hinge", "symmetric_ce", "phuber_ce", "poly1"],
+)
 def test_sigmoid_and_two_softmax_outputs_are_one_family(loss):
     z, t = drawn(50, 1), torch.rand(50, 1, dtype=torch.float64)
     pair = torch.cat([z, torch.zeros_like(z)], -1), torch.cat([t, 1 - t], -1)
@@ -103,7 +112,7 @@ def test_sparsemax_of_two_is_the_clip_and_its_loss_the_clips():
 
 
 @pytest.mark.parametrize("head", ["clipped_linear", "hard_sigmoid", "sigmoid", "probit",
-                                  "cloglog", "softmax", "sparsemax"])  # fmt: skip
+                                  "cloglog", "softmax", "sparsemax", "entmax15"])  # fmt: skip
 def test_hinge_of_probabilities_is_twice_the_absolute_error_of_hard_targets(head):
     z, t = drawn(40, 3), torch.eye(3, dtype=torch.float64)[torch.arange(40) % 3]
     hinge, absolute = Objective(head, "hinge"), Objective(head, "mae")
@@ -113,7 +122,7 @@ def test_hinge_of_probabilities_is_twice_the_absolute_error_of_hard_targets(head
 
 
 @pytest.mark.parametrize("head", ["hard_sigmoid", "sigmoid", "probit", "cloglog", "softmax",
-                                  "sparsemax"])  # fmt: skip
+                                  "sparsemax", "entmax15"])  # fmt: skip
 def test_the_scalars_lead_from_cross_entropy_to_the_absolute_error(head):
     outputs = 1 if Objective(head, "se").head.range.least_outputs == 1 else 3
     z = drawn(40, 3)[:, :outputs] / 4

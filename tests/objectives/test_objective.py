@@ -11,7 +11,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from mlr.core.checks import InputError
-from mlr.core.domains import COUNTS, OPEN_UNIT, POSITIVE, UNIT
+from mlr.core.domains import COUNTS, LEVELS, OPEN_UNIT, POSITIVE, UNIT
 from mlr.heads import ClippedLinear, Head, Laplace, Linear, Quantiles, Sigmoid, Softmax
 from mlr.losses import BetaNll, Loss, Matching, SquaredError
 from mlr.objectives import KERNELS, Objective
@@ -62,7 +62,9 @@ def drawn(outputs: int, *shape: int, dtype=torch.float64, soft=False, head: type
 
 
 def possible(head: type[Head], t: torch.Tensor) -> torch.Tensor:
-    """Targets that the density of the head, if it predicts one, can have."""
+    """Targets that the density of the head, if it predicts one, can have; levels of an order."""
+    if head.range == LEVELS and t.shape[-1] > 1:
+        return t.flip(-1).cumsum(-1).flip(-1).clamp(max=1)
     support = getattr(head.range, "support", None)
     if support == OPEN_UNIT:
         return 0.1 + 0.8 * t

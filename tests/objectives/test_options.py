@@ -417,3 +417,25 @@ def test_many_examples_are_as_exact_as_few(autocast):
         losses = objective(z, c)
     expected = F.cross_entropy(z.double(), c, reduction="none")
     torch.testing.assert_close(losses.double(), expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("loss", ["symmetric_ce", "phuber_ce", "poly1"])
+def test_weights_of_further_losses_of_a_choice(loss):
+    weight, c = torch.tensor([0.5, 2.0, 3.0], dtype=torch.float64), C[:4]
+    objective, plain = Objective("softmax", loss, weight=weight), Objective("softmax", loss)
+    close(objective(Z[:4], c), weight[c] * plain(Z[:4], c))
+    shares = torch.tensor([[0.2, 0.3, 0.5]], dtype=torch.float64).expand(4, 3)
+    parts = [plain(Z[:4], torch.full((4,), k)) for k in range(3)]
+    mixed = sum(w * share * part for w, share, part in zip(weight, shares[0], parts, strict=True))
+    close(objective(Z[:4], shares), mixed)
+
+
+def test_a_set_has_no_weights_of_its_outputs():
+    sentence = "weight has one number for each class, and head=sigmoid loss=tversky has no classes"
+    with pytest.raises(InputError, match=sentence):
+        Objective("sigmoid", "tversky", weight=[1.0, 2.0, 3.0])
+    weight = torch.tensor([0.5, 2.0, 3.0], dtype=torch.float64)
+    objective = Objective("softmax", "tversky", weight=weight)
+    close(objective(Z[:4], C[:4]), weight[C[:4]] * Objective("softmax", "tversky")(Z[:4], C[:4]))
+    one = Objective("sigmoid", "tversky", reduction="mean")(Z[:4], HOT[:4])
+    close(one, Objective("sigmoid", "tversky")(Z[:4], HOT[:4]).mean())

@@ -196,6 +196,15 @@ def test_other_pairs_beside_it(kind, classes, outputs):
     assert_each_identical_once(runs, train(runs))
 
 
+@pytest.mark.parametrize("kind", ["lanes", "narrow"])
+def test_ordered_classes(kind):
+    """Targets are levels: sweeps of ordered heads are computed together, as alone."""
+    pairs = [("cumulative", "ordinal_nll"), ("coral", "bce"), ("corn", "ordinal_nll")]
+    runs = [run_of(kind, head, loss, 4, seed) for seed in (1, 2) for head, loss in pairs]
+    results = train([replace(run, epochs=2) for run in runs])
+    assert_each_identical_once([replace(run, epochs=2) for run in runs], results)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_other_scalars_of_its_loss_beside_it(dtype):
     """One program of several formulas, each with its own γ, q or ε."""

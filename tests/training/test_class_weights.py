@@ -71,7 +71,11 @@ def test_a_weighted_run_is_that_of_torch(tmp_path, kind):
 
 @pytest.mark.parametrize("model", [TINY, WIDE], ids=["lanes", "narrow"])
 @pytest.mark.parametrize(
-    ("head", "loss"), [("softmax", "ce"), ("sigmoid", "bce"), ("softmax", "se")]
+    ("head", "loss"),
+    [
+        *[("softmax", "ce"), ("sigmoid", "bce"), ("softmax", "se")],
+        *[("coral", "bce"), ("cumulative", "ordinal_nll"), ("corn", "se")],
+    ],
 )
 def test_losses_and_gradients_are_multiplied_by_the_weight_of_the_class(head, loss, model):
     runs = [
@@ -79,11 +83,13 @@ def test_losses_and_gradients_are_multiplied_by_the_weight_of_the_class(head, lo
         for weights in (None, WEIGHTS, (1.0, 1.0, 1.0))
     ]
     program, plain = (Program(own, Background(0)) for own in (runs, runs[:1]))
-    outputs = 3
+    own_head = runs[0].objective.head
+    outputs = own_head.outputs(3)
     z = torch.randn(len(program.lanes), 5, outputs, dtype=torch.float64)
     z[:] = z[:1]
     labels = torch.tensor([0, 1, 2, 1, 0])
-    t = F.one_hot(labels, outputs).double().expand(len(z), 5, outputs)
+    levels = torch.tensor([[0, 0], [1, 0], [1, 1], [1, 0], [0, 0]])
+    t = (levels if own_head.ordered else F.one_hot(labels)).double().expand(len(z), 5, outputs)
     alone = plain.objectives
     size = len(plain.lanes)
     weight = torch.tensor(WEIGHTS, dtype=torch.float64)[labels]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 AT_ZERO = {"linear": 0.0, "clipped_linear": 0.0, "sigmoid": 0.5, "hard_sigmoid": 0.5}
 AT_ZERO |= {"probit": 0.5, "cloglog": 0.632}
 """y at logit 0 of heads that treat each output alone; cloglog's is 1 − 1/e."""
-SHARED = ("softmax", "sparsemax")
+SHARED = ("softmax", "sparsemax", "entmax15")
 """Heads whose outputs are a distribution over at least two classes."""
 MATCHED = {"linear": "se", "clipped_linear": "se", "sigmoid": "bce", "softmax": "ce"}
 MATCHED |= {"hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce", "sparsemax": "se"}

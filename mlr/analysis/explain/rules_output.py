@@ -14,12 +14,14 @@ CLIPPING = {
     "clipped_linear": "the clipped-linear unit is outside [0, 1] for them",
     "hard_sigmoid": "the hard sigmoid is outside [−3, 3] for them",
     "sparsemax": "sparsemax gives each class exactly 0 or 1 for them",
+    "entmax15": "entmax15 gives each class exactly 0 or 1 for them",
 }
 """Heads with slope 0 outside an interval, and why examples have no gradient there."""
 FULL_GRADIENT = {
     "clipped_linear": "head=sigmoid loss=bce, or loss=matching",
     "hard_sigmoid": "head=sigmoid loss=bce, or loss=matching",
     "sparsemax": "head=softmax loss=ce, or loss=matching",
+    "entmax15": "head=softmax loss=ce, or loss=matching",
     "softmax": "loss=ce",
 }
 """Remedies that cancel the slope of a head; of other heads it is `loss=bce`."""

@@ -146,7 +146,7 @@ def theory(group: ReportGroup) -> dict[str, Any]:
     logits[..., 0] = torch.tensor(grid(), dtype=torch.float64)
     targets = torch.zeros_like(logits)
     targets[1, :, 0] = 1
-    targets[0, :, 1:2] = 1
+    targets[0, :, 1:2] = float(not head.ordered)
     losses = objective.losses(logits, targets)
     gradients = objective.gradient(logits, targets)[..., 0]
     return {

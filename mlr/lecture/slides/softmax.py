@@ -16,7 +16,6 @@ from mlr.lecture.page.drawing import rule, sketch
 from mlr.lecture.slides.one_logit import logits
 from mlr.losses import CrossEntropy
 from mlr.objectives import Objective
-from mlr.training.examples import one_hot_targets
 
 WIDTHS = (2, 3, 10)
 SCALES = (1.0, 100.0, 1e4)
@@ -29,7 +28,7 @@ def one_of_k(lab: Lab) -> Answer:
     Source: lecture.
     """
     labels = torch.arange(10)
-    targets = one_hot_targets(labels, 10, 10, torch.float64)
+    targets = Softmax().encode(labels, 10).double()
     back = Softmax().classify(targets)
 
     def draw(axes: Any) -> None:
@@ -275,7 +274,7 @@ def shift_invariant(lab: Lab) -> Answer:
     eq. 6.32.
     """
     z = (random_logits(10_000, 10, 20.0) * 2**20).round() / 2**20
-    t = one_hot_targets(torch.arange(10_000) % 10, 10, 10, torch.float64)
+    t = Softmax().encode(torch.arange(10_000) % 10, 10).double()
     objective = Objective("softmax", "ce", outputs=10)
     off = {
         "predictions": Softmax()(z + 1000) - Softmax()(z),

@@ -1,7 +1,8 @@
 """Kernels of every loss of probabilities, made of a head's class terms.
 
 A loss of classes is L = Σ_k w(t_k) f(p_k) over the classes with f the cost of one class: −log p
-(`bce`, `ce`, `smoothed_ce`), focal's or the generalised one. Shapes: z and t (…, K) → losses
+(`bce`, `ce`, `smoothed_ce`), focal's, the generalised one and others; what is no such sum, as
+`tversky`, is made of the same terms. Shapes: z and t (…, K) → losses
 (…), gradients (…, K).
 """
 
@@ -9,20 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlr.losses import (
+    Asymmetric,
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,
     GeneralisedCrossEntropy,
     Hinge,
     Loss,
+    PartiallyHuberisedCrossEntropy,
+    Poly1,
     SmoothedCrossEntropy,
     SquaredError,
+    SymmetricCrossEntropy,
+    Tversky,
 )
 from mlr.objectives.kernels.class_terms import ClassTerm, TermsOf
 from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost
@@ -61,14 +68,97 @@ def generalised(q: float) -> ClassCost:
     )
 
 
+def symmetric(loss: SymmetricCrossEntropy) -> ClassCost:
+    """f(p) = −α log p + r(1 − p), r = −βA, with the fall α + rp."""
+    alpha, reverse = loss.alpha, loss.reverse
+    return ClassCost(
+        lambda term: _part(alpha, term.cost) + reverse * term.rest,
+        lambda term: alpha + reverse * term.p,
+    )
+
+
+def huberised(tau: float) -> ClassCost:
+    """f(p) = −log p for p > 1/τ, else 1 + log τ − τp, with the falls 1 and τp."""
+    return ClassCost(
+        lambda term: torch.where(
+            term.p * tau > 1, term.cost, (1 - tau * term.p.clamp(max=1 / tau)) + log(tau)
+        ),
+        lambda term: (tau * term.p).clamp(max=1),
+    )
+
+
+def poly1(epsilon: float) -> ClassCost:
+    """f(p) = −log p + ε(1 − p), with the fall 1 + εp; for ε < 0 as a sum of terms ≥ 0."""
+    if epsilon >= 0:
+        return ClassCost(
+            lambda term: term.cost + epsilon * term.rest, lambda term: 1 + epsilon * term.p
+        )
+    return ClassCost(
+        lambda term: _part(1 + epsilon, term.cost) - epsilon * _beyond_first(term),
+        lambda term: (1 + epsilon) - epsilon * term.rest,
+    )
+
+
+def _beyond_first(term: ClassTerm) -> Tensor:
+    """−log p − (1 − p) = Σ_{j≥2} (1 − p)^j/j."""
+    # with s = r/(2 − r) of r = 1 − p it is sr + 2s³(1/3 + s²/5 + s⁴/7 + …)
+    r = term.rest.clamp(max=0.5)
+    s = r / (2 - r)
+    square, series = s * s, torch.zeros_like(s)
+    for n in range(2 * SERIES + 1, 1, -2):
+        series = series * square + 1 / n
+    near = s * r + 2 * s * square * series
+    return torch.where(term.rest > 0.5, term.cost - term.rest, near)
+
+
+SERIES = 17
+"""Terms of the series of a logarithm, each a ninth of the one before at most: 1e-17 is left."""
+
+
+def shifted(gamma: float, margin: float) -> ClassCost:
+    """f(p) = u^γ · −log(1 − u) of u = max(0, 1 − p − m), as `asymmetric` has it for absence."""
+    if margin == 0:
+        return focal(gamma)
+
+    def parts(term: ClassTerm) -> tuple[Tensor, Tensor, Tensor]:
+        # 1 − u = p + m beyond the margin
+        u, left = (term.rest - margin).relu(), term.p + margin
+        cost = torch.where(u > 0.5, -left.log(), -(-u.clamp(max=0.5)).log1p())
+        return u, left, cost
+
+    def value(term: ClassTerm) -> Tensor:
+        u, _, cost = parts(term)
+        return _power(gamma, u, lambda: -u.log()) * cost
+
+    def fall(term: ClassTerm) -> Tensor:
+        u, left, cost = parts(term)
+        is_none = u == 0
+        # −log(1 − u)/u → 1 as u → 0
+        ratio = torch.where(is_none, 1.0, cost / u.masked_fill(is_none, 1.0))
+        rise = _power(gamma, u, lambda: -u.log()) * (gamma * ratio + 1 / left)
+        return (term.p * rise).masked_fill(is_none, 0.0)
+
+    return ClassCost(value, fall)
+
+
+def _part(weight: float, cost: Tensor) -> Tensor:
+    """Return the product with 0·∞ = 0."""
+    return weight * cost if weight else torch.zeros_like(cost)
+
+
 def _power_of_rest(gamma: float, term: ClassTerm) -> Tensor:
     """(1 − p)^γ."""
+    return _power(gamma, term.rest, lambda: term.cost_of_rest)
+
+
+def _power(gamma: float, base: Tensor, minus_log: Callable[[], Tensor]) -> Tensor:
+    """b^γ of b ≥ 0."""
     # torch's own power rounds the remainder of an array differently
     if gamma not in range(9):
-        return (-gamma * term.cost_of_rest).exp()
-    power = torch.ones_like(term.rest)
+        return (-gamma * minus_log()).exp()
+    power = torch.ones_like(base)
     for _ in range(int(gamma)):
-        power = power * term.rest
+        power = power * base
     return power
 
 
@@ -82,21 +172,26 @@ def class_costs(
     cost: ClassCost,
     both: bool = False,
     weigh: Callable[[Tensor], Tensor] = unchanged,
+    other: ClassCost | None = None,
 ) -> Kernel:
-    """Σ w(t_k) f(y_k), and Σ w(1 − t_k) f(1 − y_k) for one output or if `both`; w is `weigh`."""
+    """Σ w(t_k) f(y_k), and Σ w(1 − t_k) g(1 − y_k) for one output or if `both`.
+
+    w is `weigh`, f `cost`, and g `other`, f too where that is None.
+    """
+    of_zero = other or cost
 
     def losses(z: Tensor, t: Tensor) -> Tensor:
         terms = terms_of(z)
         costs = times(weigh(t), cost.value(terms.one))
         if both or z.shape[-1] == 1:
-            costs = costs + times(weigh(1 - t), cost.value(terms.zero))
+            costs = costs + times(weigh(1 - t), of_zero.value(terms.zero))
         return costs.sum(-1)
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         terms = terms_of(z)
         slopes = -terms.one.to_logits(weigh(t) * cost.fall(terms.one))
         if both or z.shape[-1] == 1:
-            slopes = slopes + terms.zero.to_logits(weigh(1 - t) * cost.fall(terms.zero))
+            slopes = slopes + terms.zero.to_logits(weigh(1 - t) * of_zero.fall(terms.zero))
         return slopes
 
     return Kernel(losses, gradient)
@@ -140,6 +235,46 @@ def hinge(terms_of: TermsOf) -> Kernel:
     return Kernel(losses, gradient)
 
 
+def tversky(terms_of: TermsOf, loss: Tversky) -> Kernel:
+    """(αFP + βFN)/(TP + αFP + βFN + s)."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        terms = terms_of(z)
+        return set_error(terms.one, t, loss)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        terms = terms_of(z)
+        return set_error_slopes(terms.one, t, loss) * terms.slope
+
+    return Kernel(losses, gradient)
+
+
+def set_error(term: ClassTerm, t: Tensor, loss: Tversky) -> Tensor:
+    """L = N/(TP + s + N) (…), N = αFP + βFN."""
+    off, shared = _off_and_shared(term, t, loss)
+    return (off / (shared + off)).squeeze(-1)
+
+
+def set_error_slopes(term: ClassTerm, t: Tensor, loss: Tversky) -> Tensor:
+    """dL/dy_k = (n_k (TP + s) − t_k N)/(TP + s + N)² (…, K), n_k = α(1 − t_k) − β t_k."""
+    off, shared = _off_and_shared(term, t, loss)
+    whole = shared + off
+    return ((loss.alpha * (1 - t) - loss.beta * t) * (shared / whole) - t * (off / whole)) / whole
+
+
+def set_error_rate(term: ClassTerm, t: Tensor, loss: Tversky) -> Tensor:
+    """((α + β)(TP + s) + N)/(TP + s + N)² (…, 1): dL/dy_k is a common number less t_k times it."""
+    off, shared = _off_and_shared(term, t, loss)
+    whole = shared + off
+    return ((loss.alpha + loss.beta) * (shared / whole) + off / whole) / whole
+
+
+def _off_and_shared(term: ClassTerm, t: Tensor, loss: Tversky) -> tuple[Tensor, Tensor]:
+    """αFP + βFN and TP + s (…, 1)."""
+    off = loss.alpha * (1 - t) * term.p + loss.beta * t * term.rest
+    return off.sum(-1, keepdim=True), (t * term.p).sum(-1, keepdim=True) + loss.smooth
+
+
 CLASS_LOSSES: dict[type[Loss], Callable[[TermsOf, Any], Kernel]] = {
     SquaredError: lambda terms, loss: squared_error(terms),
     BinaryCrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM, both=True),
@@ -149,5 +284,15 @@ CLASS_LOSSES: dict[type[Loss], Callable[[TermsOf, Any], Kernel]] = {
     GeneralisedCrossEntropy: lambda terms, loss: class_costs(terms, generalised(loss.q)),
     SmoothedCrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM, weigh=loss.smoothed),
     **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
+    SymmetricCrossEntropy: lambda terms, loss: class_costs(terms, symmetric(loss)),
+    PartiallyHuberisedCrossEntropy: lambda terms, loss: class_costs(terms, huberised(loss.tau)),
+    Poly1: lambda terms, loss: class_costs(terms, poly1(loss.epsilon)),
+    Asymmetric: lambda terms, loss: class_costs(
+        terms,
+        focal(loss.gamma_present),
+        both=True,
+        other=shifted(loss.gamma_absent, loss.margin),
+    ),
+    Tversky: tversky,
 }
 """A loss of mlr's, with the class terms of any head → the kernel."""

@@ -14,7 +14,15 @@ from math import log, pi, sqrt
 import torch
 from torch import Tensor
 
-from mlr.heads import ClippedLinear, ComplementaryLogLog, HardSigmoid, Head, Probit, Sigmoid
+from mlr.heads import (
+    ClippedLinear,
+    ComplementaryLogLog,
+    Coral,
+    HardSigmoid,
+    Head,
+    Probit,
+    Sigmoid,
+)
 from mlr.heads.base import clipped
 from mlr.heads.functions import sigmoid, softplus
 from mlr.losses.base import LOG_FLOOR
@@ -188,5 +196,6 @@ TERMS: dict[type[Head], TermsOf] = {
     HardSigmoid: hard_sigmoid_terms,
     Probit: probit_terms,
     ComplementaryLogLog: cloglog_terms,
+    Coral: sigmoid_terms,
 }
 """Heads of a probability for each output: a line here gives one exact kernels with all losses."""

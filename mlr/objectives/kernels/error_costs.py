@@ -28,7 +28,7 @@ class ErrorCost:
 
 def absolute() -> ErrorCost:
     """|d|."""
-    return ErrorCost(torch.abs, torch.sign)
+    return ErrorCost(torch.abs, sign)
 
 
 def huber(delta: float) -> ErrorCost:
@@ -58,7 +58,7 @@ def pinball(tau: float) -> ErrorCost:
     """(1 − τ)d above the target, −τd below."""
 
     def slope(d: Tensor) -> Tensor:
-        return weights(tau, d) * d.sign()
+        return weights(tau, d) * sign(d)
 
     return ErrorCost(lambda d: weights(tau, d) * d.abs(), slope)
 
@@ -71,6 +71,11 @@ def expectile(tau: float) -> ErrorCost:
         return weights(tau, d) * d * d
 
     return ErrorCost(value, lambda d: 2 * weights(tau, d) * d)
+
+
+def sign(d: Tensor) -> Tensor:
+    """−1, 0 or 1 (…), and NaN of NaN, of which torch's own is 0."""
+    return d.sign().masked_fill(d.isnan(), torch.nan)
 
 
 def weights(tau: float, d: Tensor) -> Tensor:

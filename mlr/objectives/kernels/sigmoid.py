@@ -30,8 +30,9 @@ def sigmoid_bce_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ [−t log σ(z) − (1 − t) log σ(−z)] = Σ [softplus(±z) + (h − t)z], + for h = 0."""
     # h is the nearer hard target
     h = t.round()
-    # 0·∞ = 0: an infinite logit that is right costs nothing; NaN is kept by softplus
-    way = ((h - t) * z).nan_to_num(0.0, torch.inf, -torch.inf)
+    # 0·∞ = 0: an infinite logit that is right costs nothing; NaN is kept by softplus. Where this is
+    # −∞, softplus is ∞ and twice as large
+    way = ((h - t) * z).nan_to_num(0.0, torch.inf, 0.0)
     return (softplus((1 - 2 * h) * z) + way).sum(-1)
 
 

@@ -1,4 +1,4 @@
-"""Kernels of heads whose outputs share one probability: softmax and sparsemax.
+"""Kernels of the softmax, whose outputs share one probability.
 
 1 − y_k is never computed as such where y_k may be near 1: the other classes are summed. Shapes:
 logits z (…, K), targets t (…, K) → losses (…), gradients (…, K).
@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.heads.sparsemax import Sparsemax, threshold
 from mlr.losses import (
     AbsoluteError,
+    Asymmetric,
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,
@@ -22,19 +22,29 @@ from mlr.losses import (
     Hinge,
     Loss,
     Matching,
+    PartiallyHuberisedCrossEntropy,
     Pinball,
+    Poly1,
     SmoothedCrossEntropy,
     SquaredError,
+    SymmetricCrossEntropy,
+    Tversky,
 )
 from mlr.objectives.kernels.class_losses import (
     LOGARITHM,
     ClassCost,
     focal,
     generalised,
+    huberised,
+    poly1,
+    set_error,
+    set_error_rate,
+    shifted,
+    symmetric,
     unchanged,
 )
 from mlr.objectives.kernels.class_numbers import softmax_ce_of_classes
-from mlr.objectives.kernels.class_terms import ClassTerm, ClassTerms, floored_terms
+from mlr.objectives.kernels.class_terms import ClassTerm
 from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
@@ -81,24 +91,34 @@ def softmax_se_gradient(z: Tensor, t: Tensor) -> Tensor:
     return _to_logits(term, -term.p * _error(term, t))
 
 
-def softmax_bce_losses(z: Tensor, t: Tensor) -> Tensor:
-    """Σ −t_k log y_k − (1 − t_k) log(1 − y_k)."""
-    term = softmax_term(z)
-    return (times(t, term.cost) + times(1 - t, term.cost_of_rest)).sum(-1)
+def separate_costs(present: ClassCost, absent: ClassCost) -> Kernel:
+    """Σ t_k f(y_k) + (1 − t_k) g(1 − y_k): f is `present`, g `absent`."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        term = softmax_term(z)
+        costs = times(t, present.value(term)) + times(1 - t, absent.value(_complement(term)))
+        return costs.sum(-1)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        index, term = z.max(-1, keepdim=True).indices, softmax_term(z)
+        here, away = t * present.fall(term), (1 - t) * absent.fall(_complement(term))
+        # −y_j dL/dy_j but for the largest, whose y/(1 − y) may be no number
+        falls = here - away * term.p / term.rest.scatter(-1, index, 1.0)
+        falls = falls.scatter(-1, index, 0.0)
+        top_y, top_here, top_away = (x.gather(-1, index) for x in (term.p, here, away))
+        # y_k/(1 − y_max) is the softmax of all but the largest
+        lowest = torch.finfo(z.dtype).min
+        among = z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
+        of_top = (top_here * term.p - top_away * top_y * among).scatter(-1, index, 0.0)
+        own = away * term.p - here * term.rest
+        return term.p * sum_of_others(falls) + of_top + own
+
+    return Kernel(losses, gradient)
 
 
-def softmax_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """Σ_j of y_k y_j (g_k − g_j), g_j = (1 − t_j)/(1 − y_j) − t_j/y_j."""
-    index, term = z.max(-1, keepdim=True).indices, softmax_term(z)
-    # −y_j g_j but for the largest, whose y/(1 − y) may be no number
-    falls = t - (1 - t) * term.p / term.rest.scatter(-1, index, 1.0)
-    falls = falls.scatter(-1, index, 0.0)
-    top_y, top_t = term.p.gather(-1, index), t.gather(-1, index)
-    # y_k/(1 − y_max) is the softmax of all but the largest
-    among = z.clamp(min=torch.finfo(z.dtype).min).scatter(-1, index, -torch.inf).softmax(-1)
-    of_top = (top_t * term.p - (1 - top_t) * top_y * among).scatter(-1, index, 0.0)
-    own = (1 - t) * term.p - t * term.rest
-    return term.p * (_sum_of_others(falls)) + of_top + own
+def _complement(term: ClassTerm) -> ClassTerm:
+    """All classes but one."""
+    return ClassTerm(term.rest, term.p, term.cost_of_rest, term.cost, term.p)
 
 
 def class_costs(cost: ClassCost, weigh: Callable[[Tensor], Tensor] = unchanged) -> Kernel:
@@ -159,6 +179,17 @@ def softmax_hinge_gradient(z: Tensor, t: Tensor) -> Tensor:
     return 4 * _to_logits(term, t * term.p)
 
 
+def set_errors(loss: Tversky) -> Kernel:
+    """(αFP + βFN)/(TP + αFP + βFN + s)."""
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        # all dL/dy_k but for −t_k times this are the same, which no logit of a softmax notices
+        term = softmax_term(z)
+        return _to_logits(term, t * term.p) * set_error_rate(term, t, loss)
+
+    return Kernel(lambda z, t: set_error(softmax_term(z), t, loss), gradient)
+
+
 def softmax_term(z: Tensor) -> ClassTerm:
     """Every class of a softmax; `rate` is (dy_k/dz_k)/y_k = 1 − y_k."""
     below, index, others = _below_largest(z)
@@ -188,42 +219,14 @@ def _error(term: ClassTerm, t: Tensor) -> Tensor:
 
 def _to_logits(term: ClassTerm, falls: Tensor) -> Tensor:
     """dL/dz_k = y_k Σ_{j≠k} u_j − u_k (1 − y_k) of u_k = −y_k ∂L/∂y_k."""
-    return term.p * _sum_of_others(falls) - falls * term.rest
+    return term.p * sum_of_others(falls) - falls * term.rest
 
 
-def _sum_of_others(values: Tensor) -> Tensor:
+def sum_of_others(values: Tensor) -> Tensor:
     """Σ_{j≠k} v_j (…, K), summed at the largest, where the total less v_k would cancel."""
     index = values.abs().max(-1, keepdim=True).indices
     others = values.scatter(-1, index, 0.0).sum(-1, keepdim=True)
     return (others + values.gather(-1, index) - values).scatter(-1, index, others)
-
-
-def sparsemax_terms(z: Tensor) -> ClassTerms:
-    """Sparsemax y and 1 − y, their logarithms floored; `slope` is 1 in the support."""
-    y = Sparsemax()(z)
-    index = y.max(-1, keepdim=True).indices
-    others = y.scatter(-1, index, 0.0).sum(-1, keepdim=True)
-    return floored_terms(y, (1 - y).scatter(-1, index, others), (y > 0).to(z.dtype))
-
-
-def projected(kernel: Kernel) -> Kernel:
-    """The kernel of sparsemax, of one for its outputs alone: dL/dz_k = dL/dy_k − the mean in S."""
-
-    def gradient(z: Tensor, t: Tensor) -> Tensor:
-        supported = Sparsemax()(z).sign()
-        size = supported.sum(-1, keepdim=True)
-        of_y = kernel.gradient(z, t)
-        return supported * ((size - 1) * of_y - _sum_of_others(of_y)) / size
-
-    return Kernel(kernel.losses, gradient)
-
-
-def sparsemax_matching_losses(z: Tensor, t: Tensor) -> Tensor:
-    """½ Σ (y_k − t_k)² + Σ t_k max(0, τ − z_k): A(z) − ⟨t, z⟩ + ½‖t‖² for Σ t = 1."""
-    below_top = z - z.amax(-1, keepdim=True)
-    missing = (threshold(below_top) - below_top).relu()
-    d = sparsemax_terms(z).error(t)
-    return (0.5 * d * d + times(t, missing)).sum(-1)
 
 
 SOFTMAX_CE = Kernel(
@@ -235,7 +238,7 @@ SOFTMAX_CE = Kernel(
 SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
     **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
     SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
-    BinaryCrossEntropy: lambda loss: Kernel(softmax_bce_losses, softmax_bce_gradient),
+    BinaryCrossEntropy: lambda loss: separate_costs(LOGARITHM, LOGARITHM),
     CrossEntropy: lambda loss: SOFTMAX_CE,
     Matching: lambda loss: SOFTMAX_CE,
     AbsoluteError: lambda loss: two_slopes(absolute(), 1.0, 1.0),
@@ -244,6 +247,12 @@ SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
     Focal: lambda loss: class_costs(focal(loss.gamma)),
     GeneralisedCrossEntropy: lambda loss: class_costs(generalised(loss.q)),
     SmoothedCrossEntropy: lambda loss: class_costs(LOGARITHM, loss.smoothed),
+    SymmetricCrossEntropy: lambda loss: class_costs(symmetric(loss)),
+    PartiallyHuberisedCrossEntropy: lambda loss: class_costs(huberised(loss.tau)),
+    Poly1: lambda loss: class_costs(poly1(loss.epsilon)),
+    Asymmetric: lambda loss: separate_costs(
+        focal(loss.gamma_present), shifted(loss.gamma_absent, loss.margin)
+    ),
+    Tversky: set_errors,
 }
 """A loss → its kernel with the softmax."""
-SPARSEMAX_MATCHING = Kernel(sparsemax_matching_losses, lambda z, t: sparsemax_terms(z).error(t))

@@ -12,6 +12,9 @@ from mlr.heads import (
     Beta,
     ClippedLinear,
     ComplementaryLogLog,
+    Coral,
+    Corn,
+    Cumulative,
     Gamma,
     Gaussian,
     HardSigmoid,
@@ -26,7 +29,6 @@ from mlr.heads import (
     Quantiles,
     Sigmoid,
     Softmax,
-    Sparsemax,
     StudentT,
 )
 from mlr.heads.distributions.base import NumbersHead
@@ -39,6 +41,7 @@ from mlr.losses import (
     Loss,
     Matching,
     NegativeLogLikelihood,
+    OrdinalNll,
     QuantileScore,
     SquaredError,
 )
@@ -55,8 +58,10 @@ from mlr.objectives.kernels.likelihoods.quantile_score import quantile_score
 from mlr.objectives.kernels.likelihoods.real import LAPLACE_NLL, STUDENT_NLL
 from mlr.objectives.kernels.likelihoods.share import BETA_NLL
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
+from mlr.objectives.kernels.ordinal import CORN_NLL, CUMULATIVE_NLL
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
-from mlr.objectives.kernels.softmax import SOFTMAX, SPARSEMAX_MATCHING, projected, sparsemax_terms
+from mlr.objectives.kernels.softmax import SOFTMAX
+from mlr.objectives.kernels.sparse import SPARSE, SPARSE_MATCHING, projected
 
 Entry: TypeAlias = Kernel | Callable[[Any, Any], Kernel]
 """A kernel, or what makes it of the head and the loss where these have scalars, as γ of focal."""
@@ -69,7 +74,9 @@ def _class_losses() -> dict[Pair, Entry]:
     for loss_type, make in CLASS_LOSSES.items():
         for head_type, terms_of in TERMS.items():
             entries[head_type, loss_type] = _of_loss(partial(make, terms_of))
-        entries[Sparsemax, loss_type] = _of_loss(partial(make, sparsemax_terms), projected)
+        for head_type, (terms_of, shares) in SPARSE.items():
+            wrap = partial(projected, shares=shares)
+            entries[head_type, loss_type] = _of_loss(partial(make, terms_of), wrap)
     for loss_type, make_softmax in SOFTMAX.items():
         entries[Softmax, loss_type] = _of_loss(make_softmax)
     return entries
@@ -121,8 +128,13 @@ KERNELS: dict[Pair, Entry] = {
     (HardSigmoid, Matching): matching.HARD_SIGMOID_MATCHING,
     (Probit, Matching): matching.PROBIT_MATCHING,
     (ComplementaryLogLog, Matching): matching.CLOGLOG_MATCHING,
-    (Sparsemax, Matching): SPARSEMAX_MATCHING,
+    **{(head, Matching): kernel for head, kernel in SPARSE_MATCHING.items()},
     (Gaussian, GaussianNll): GAUSSIAN_NLL,
+    **{(Coral, loss): SIGMOID_BCE for loss in (BinaryCrossEntropy, Matching)},
+    (Coral, SquaredError): SIGMOID_SE,
+    (Coral, CrossEntropy): SIGMOID_CE,
+    (Cumulative, OrdinalNll): CUMULATIVE_NLL,
+    (Corn, OrdinalNll): CORN_NLL,
     (Gaussian, BetaNll): lambda head, loss: beta_nll(loss.beta),
     (Gaussian, NegativeLogLikelihood): GAUSSIAN_NLL,
     (Poisson, NegativeLogLikelihood): POISSON_NLL,

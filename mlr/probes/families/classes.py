@@ -12,7 +12,7 @@ MOST = 20
 class Classes(Probe):
     """`logit_grad_class/<k>`: mean |dL/dz_k| over the examples of class k, the first 20 of them.
 
-    A single output belongs to both classes.
+    A single output belongs to both classes; of ordered classes see `own_output`.
     """
 
     reads = frozenset({"labels"})
@@ -33,7 +33,17 @@ class Classes(Probe):
 
 
 def own_output(values: Tensor, labels: Tensor) -> Tensor:
-    """Select from values (…, K) the one of each example's class (…), or the only one."""
-    if values.shape[-1] == 1:
+    """Select from values (…, K) the one of each example's class (…), or the only one.
+
+    Of the levels of ordered classes, it is the first whose target is 0, of the highest class the
+    last level.
+    """
+    outputs = values.shape[-1]
+    if outputs == 1:
         return values[..., 0]
-    return values.gather(-1, labels.long()[..., None])[..., 0]
+    return values.gather(-1, labels.long().clamp(max=outputs - 1)[..., None])[..., 0]
+
+
+def are_levels(values: Tensor, classes: int | None) -> bool:
+    """Tell if values (…, K − 1) are those of levels of K ordered classes."""
+    return classes is not None and 1 < values.shape[-1] < classes

@@ -4,17 +4,18 @@ import torch
 from torch import Tensor
 
 from mlr.probes.base import Probe, StepValues, Subject, mean_over
-from mlr.probes.families.classes import own_output
+from mlr.probes.families.classes import are_levels, own_output
 
 
 class Prediction(Probe):
     """Mean output y of the batch by its target.
 
     `prediction/target_1`: over the outputs whose target is 1, which is one output per example,
-    that of its class; for a single output, over the examples of class 1. `prediction/target_0`:
-    over all other outputs. With several labels an example has any number of either, and the means
-    are over outputs. For regression `prediction/mean`, over all examples and targets: of a head
-    that predicts a density, of its means; of quantiles, of the middle one.
+    that of its class; for a single output, over the examples of class 1, for ordered classes over
+    the levels that an example reaches. `prediction/target_0`: over all other outputs. With several
+    labels an example has any number of either, and the means are over outputs. For regression
+    `prediction/mean`, over all examples and targets: of a head that predicts a density, of its
+    means; of quantiles, of the middle one.
 
     Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
     """
@@ -22,7 +23,7 @@ class Prediction(Probe):
     reads = frozenset({"predictions", "labels"})
 
     def __init__(self, subject: Subject, threshold: float) -> None:
-        self.tags = ("prediction/mean",)
+        self.tags, self.classes = ("prediction/mean",), subject.classes
         if subject.judged:
             self.tags = ("prediction/target_1", "prediction/target_0")
 
@@ -37,7 +38,7 @@ class Prediction(Probe):
             if values.points is not None:
                 outputs = values.points
             return outputs.mean((-2, -1)).unsqueeze(-1)
-        sides = by_target(outputs, values.labels)
+        sides = by_target(outputs, values.labels, self.classes)
         return torch.stack([mean_over(mean, there) for mean, there in sides], dim=-1)
 
 
@@ -49,12 +50,20 @@ def mean_over_labels(outputs: Tensor, chosen: Tensor) -> Tensor:
     return (outputs * chosen).sum((-2, -1)) / chosen.sum((-2, -1))
 
 
-def by_target(outputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+def by_target(outputs: Tensor, labels: Tensor, classes: int | None) -> list[tuple[Tensor, Tensor]]:
     """Split the outputs y (…, B, K) by target, given class indices (…, B), and average over K.
 
     Returns, for target 1 and for target 0, the mean of each example (…, B), and 1.0 if it has such
     an output, else 0.0 (…, B).
     """
+    if are_levels(outputs, classes):
+        numbers = torch.arange(outputs.shape[-1], dtype=labels.dtype, device=labels.device)
+        reached = (labels[..., None] > numbers).to(outputs.dtype)
+        sides = []
+        for side in (reached, 1 - reached):
+            count = side.sum(-1)
+            sides.append(((outputs * side).sum(-1) / count.clamp(min=1), count.clamp(max=1)))
+        return sides
     own = own_output(outputs, labels)
     if outputs.shape[-1] == 1:
         return [(own, labels), (own, 1 - labels)]

@@ -17,8 +17,8 @@ from tests.records.reading import accumulate
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
-    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from bce, beta_nll, ce, "
-    "expectile, focal, gaussian_nll, gce, hinge, huber, log_cosh, mae, matching, nll, ",
+    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from asymmetric, bce, beta_nll, "
+    "ce, expectile, focal, gaussian_nll, gce, hinge, .*poly1, quantile_score, se, smoothed_ce, ",
     "loss=nll": "loss=nll needs targets that are real numbers, but these are classes. Use loss=ce",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
@@ -32,6 +32,9 @@ REFUSED = {
     "head=linear loss=bce": r"loss=bce needs predictions in \[0, 1\], but head=linear gives any",
     "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
     "data=line": "Use head=linear",
+    "data=line head=coral": "levels of ordered classes, but this data's targets are any",
+    "head=coral loss=ordinal_nll": "Use head=cumulative, head=corn or loss=bce",
+    "head=corn loss=matching": "head=corn has none. Use loss=ordinal_nll",
     "head=gaussian": "head=gaussian predicts numbers, but the data have 10 classes. Use head=softm",
     "head=gaussian loss=se data=line": "loss=se needs one prediction for each target, but head=ga",
     "head=gaussian loss=bce data=line": "a mean and a standard deviation. Use loss=gaussian_nll",
@@ -41,6 +44,8 @@ REFUSED = {
     "loss=gce loss.q=1.5": r"loss.q=1.5 must lie in \(0, 1\]",
     "loss=gce loss.q=0": "loss.q=0 must be a finite number above 0",
     "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
+    "loss=phuber_ce loss.tau=0.5": r"loss.tau=0.5 must be above 1",
+    "loss=asymmetric loss.margin=1": r"loss.margin=1 must lie in \[0, 1\)",
     "loss=ce loss.gamma=1": "Unknown option loss.gamma.*Did you mean loss=focal, which",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
@@ -146,8 +151,8 @@ TYPED = {
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
     "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
-    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp, which has "
-    "it? Choose from bias, init, init_scale, weight.",
+    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp|ordinal, "
+    "which has it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
     "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
     "Head=sigmoid": "Unknown option Head. Did you mean head? Choose from allow, allow_targets, bat",
@@ -172,7 +177,7 @@ TYPED = {
     "objective=strict": "objective is a group of options, which are set one by one, as in object",
     "objective.strict=maybe": "objective.strict=maybe must be true or false.",
     "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
-    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from bce, beta_nll, ",
+    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from asymmetric, bce, beta_nll",
     "-m seed=1,abc": "seed=abc must be a whole number.",
 }
 """As a student types them, words of a shell."""
