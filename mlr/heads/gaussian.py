@@ -34,6 +34,13 @@ class Gaussian(Head):
         means, logs = logits.chunk(2, -1)
         return cat([means, logs.exp()], -1)
 
+    def quantile(self, predictions: Tensor, level: float) -> Tensor:
+        """Value (…, K) below which a target lies with probability `level`: μ + σ Φ⁻¹(level)."""
+        from statistics import NormalDist
+
+        means, stds = predictions.chunk(2, -1)
+        return means + stds * NormalDist().inv_cdf(level)
+
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k ½m_k² + e^s_k (…), of no use as a loss: data have no targets for σ."""
         means, logs = logits.chunk(2, -1)

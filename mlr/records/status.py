@@ -149,6 +149,18 @@ def _are_diagnostics(found: Any) -> bool:
     )
 
 
+def _is_calibration(found: Any) -> bool:
+    """Test scores by name of each split, with the bins of a diagram, and a temperature."""
+    if not isinstance(found, dict):
+        return False
+    scores = [own for split, own in found.items() if split != "temperature"]
+    return _is_number(found.get("temperature")) and all(
+        isinstance(own, dict)
+        and all(_is_table(one) if name == "bins" else _is_number(one) for name, one in own.items())
+        for own in scores
+    )
+
+
 def _entry(check: Check) -> Any:
     """An entry of status.json, which may be missing, and the check of a value that is there."""
     return field(default=None, metadata={"check": check})
@@ -183,6 +195,7 @@ class RunStatus(Mapping[str, Any]):
     device: str | None = _entry(_is_text)  # as torch names it
     data: str | None = _entry(_is_text)  # fingerprint of the dataset
     anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)  # over the training data
+    calibration: Mapping[str, Any] | None = _entry(_is_calibration)  # on held-out splits
     program: Mapping[str, Any] | None = _entry(is_evidence)  # of a loop of a user's own
     # by key of the configuration, as `optimizer.lr`, likewise
     hyperparameters: Mapping[str, bool | float | str] | None = _entry(_by_name(_is_setting))
