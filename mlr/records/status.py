@@ -136,7 +136,8 @@ def _are_logits(found: Any) -> bool:
 
 _DIAGNOSTICS: Mapping[str, Check] = {
     "examples": lambda found: _is_count(found) and found > 0,
-    **dict.fromkeys(("start", "boundary", "data"), _by_name(_is_number_or_row)),
+    **dict.fromkeys(("start", "boundary"), _by_name(_is_number_or_row)),
+    "data": _by_name(lambda found: _is_number_or_row(found) or _is_table(found)),
     **dict.fromkeys(("confidence", "classes"), _is_table),
     "logits": _are_logits,
 }

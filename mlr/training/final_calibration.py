@@ -6,6 +6,7 @@ over real targets the shares of targets within their central intervals.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ from mlr.training.step import Program
 
 LEVELS = (0.5, 0.8, 0.95)
 """Probabilities of the central intervals whose coverage is computed."""
+QUANTILE = "quantile"
+"""Method of heads that predict a distribution of a real target."""
+Quantile = Callable[[Tensor, float], Tensor]
 _OF_LIKELIHOOD = ("nll", "nll_scaled")
 
 
@@ -48,8 +52,9 @@ class Coverage:
         self.count += targets[0].numel()
         for group in batch.objectives.groups:
             y, t = predictions[group.rows], targets[group.rows]
+            quantile: Quantile = getattr(group.head, QUANTILE)
             for place, level in enumerate(LEVELS):
-                low, high = (group.head.quantile(y, 0.5 + side * level / 2) for side in (-1, 1))
+                low, high = (quantile(y, 0.5 + side * level / 2) for side in (-1, 1))
                 inside = ((low <= t) & (t <= high)).flatten(1).sum(1)
                 self.inside[group.rows, place] += inside.cpu()
 
@@ -67,7 +72,7 @@ class FinalCalibration:
         groups = program.objectives.groups
         judged = program.subject.judged
         self.shares = [judged and has_probabilities(group.head) for group in groups]
-        self.intervals = not judged and all(hasattr(group.head, "quantile") for group in groups)
+        self.intervals = not judged and all(hasattr(group.head, QUANTILE) for group in groups)
         self.current: Probabilities | Coverage | None = None
         self.temperatures: Tensor | None = None
         self.found: dict[str, tuple[dict[str, Doubles], Bins | None]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -46,25 +47,21 @@ def main(folder: str, words: Sequence[str] = (), to: str | None = None, onnx: bo
         raise WriteError(target, error) from error
     files = [TORCH, INPUTS]
     program = exported(trained)
-    temporary = target / f".{TORCH}.tmp"
-    try:
-        torch.export.save(program, temporary)
-        temporary.replace(target / TORCH)
-    except OSError as error:
-        raise WriteError(target / TORCH, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    archive = BytesIO()
+    torch.export.save(program, archive)
+    atomic_write(target / TORCH, archive.getvalue(), sync=False)
     atomic_write(target / INPUTS, trained.data.encode(), sync=False)
     if onnx:
         _write_onnx(program, target / ONNX)
         files.insert(1, ONNX)
     example = trained.predictor.example
-    shape = ", ".join(["N", *map(str, example.shape[1:])])
+    shape, dtype = ", ".join(["N", *map(str, example.shape[1:])]), str(example.dtype)
+    outputs, head = trained.objective.outputs, trained.spec.head.name
     console.print_lines(
         console.console(),
         f"exported     {console.shown(target)}: {', '.join(files)}",
-        f"input        ({shape}) {str(example.dtype).removeprefix('torch.')}, unscaled, as in a file",
-        f"output       (N, {trained.objective.outputs}) predictions of head={trained.spec.head.name}",
+        f"input        ({shape}) {dtype.removeprefix('torch.')}, unscaled, as in a file",
+        f"output       (N, {outputs}) predictions of head={head}",
     )
     return 0
 

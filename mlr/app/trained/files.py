@@ -19,7 +19,7 @@ from mlr.data.idx import read as read_idx
 from mlr.data.npz_file import Npz
 from mlr.data.tables import columns as encoding
 from mlr.data.tables.csv_file import Csv
-from mlr.data.tables.table import Table, almost_number, read_table
+from mlr.data.tables.table import Table, read_table
 from mlr.data.validate import finite
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")

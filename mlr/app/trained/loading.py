@@ -42,6 +42,8 @@ class Predictor(nn.Module):
 
     offset: Tensor
     divisor: Tensor
+    target_offset: Tensor
+    target_divisor: Tensor
 
     def __init__(self, spec: RunSpec, data: Description, network: nn.Module) -> None:
         super().__init__()
