@@ -21,6 +21,7 @@ probability score, 1973; Stephenson et al., Two extra components in the Brier sc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +29,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.core.checks import InputError
-from mlr.core.domains import UNIT, Interval, Simplex
-from mlr.heads import Head, Sigmoid
+from mlr.core.domains import OPEN_UNIT, UNIT
+from mlr.heads import Head, Sigmoid, Softmax
 from mlr.losses import BinaryCrossEntropy, CrossEntropy
 from mlr.objectives import Objective
 from mlr.training.diagnostics_report import sorted_rows
@@ -46,6 +46,8 @@ _TOGETHER = 1 << 22
 _STEPS, _CLOSE = 60, 1e-8
 
 Doubles = NDArray[np.float64]
+Slopes = Callable[[NDArray[np.bool_], Doubles], tuple[Doubles, Doubles]]
+"""First and second derivative of an NLL by 1/T, of chosen lanes, at their values of 1/T."""
 
 
 class Bins(NamedTuple):
@@ -221,27 +223,21 @@ def fit_temperatures(logits: Tensor, targets: Tensor, softmax: bool) -> Doubles:
         targets: t, one-hot, or 0 and 1 for each output.
         softmax: True if the outputs share a softmax, False if each has a sigmoid.
     """
-    z, t = _doubles(logits), _doubles(targets)
-    if softmax:
-        z = z - z.max(2, keepdims=True)
-    lanes, own = len(z), (z * t).sum((1, 2))
+    slopes = (_of_softmax if softmax else _of_sigmoid)(logits, targets)
+    lanes = len(logits)
     low, high = np.full(lanes, 1 / HOTTEST), np.full(lanes, 1 / COOLEST)
-    rate, active = np.ones(lanes), np.isfinite(own)
-    rate[~active] = np.nan
+    every = np.ones(lanes, dtype=bool)
+    at_end = slopes(every, high)[0]
     # the NLL of separated classes falls to the end
-    ends = active & (_slopes(z * high[:, None, None], z, softmax)[0] < own)
-    rate[ends], active[ends] = high[ends], False
+    ends, active = at_end <= 0, at_end > 0
+    rate = np.where(ends, high, np.where(active, 1.0, np.nan))
     for _ in range(_STEPS):
         if not active.any():
             break
-        part, now = z[active], rate[active]
-        slope, curve = _slopes(part * now[:, None, None], part, softmax)
-        slope -= own[active]
-        below = slope < 0
-        low[active], high[active] = (
-            np.where(below, now, low[active]),
-            np.where(below, high[active], now),
-        )
+        now = rate[active]
+        slope, curve = slopes(active, now)
+        low[active] = np.where(slope < 0, now, low[active])
+        high[active] = np.where(slope < 0, high[active], now)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = now - slope / curve
         inside = (step > low[active]) & (step < high[active])
@@ -252,17 +248,33 @@ def fit_temperatures(logits: Tensor, targets: Tensor, softmax: bool) -> Doubles:
     return 1 / rate
 
 
-def _slopes(scaled: Doubles, z: Doubles, softmax: bool) -> tuple[Doubles, Doubles]:
-    """Return Σ over examples of E_p[z] and of the variance of z under p (L,)."""
-    if softmax:
-        p = np.exp(scaled)
+def _of_softmax(logits: Tensor, targets: Tensor) -> Slopes:
+    """Return the derivatives of the NLL by 1/T: sums of p_k (z_k − z_t), which do not cancel."""
+    z, t = _doubles(logits), _doubles(targets)
+    with np.errstate(invalid="ignore"):
+        below, gaps = z - z.max(2, keepdims=True), z - (z * t).sum(2, keepdims=True)
+
+    def slopes(chosen: NDArray[np.bool_], rate: Doubles) -> tuple[Doubles, Doubles]:
+        p = np.exp(below[chosen] * rate[:, None, None])
         p /= p.sum(2, keepdims=True)
-        mean = (p * z).sum(2)
-        return mean.sum(1), ((p * z * z).sum(2) - mean * mean).sum(1)
-    p = np.exp(-np.abs(scaled))
-    tail = p / (1 + p)
-    p = np.where(scaled >= 0, 1 - tail, tail)
-    return (p * z).sum((1, 2)), (p * (1 - p) * z * z).sum((1, 2))
+        weighted = p * gaps[chosen]
+        mean = weighted.sum(2)
+        return mean.sum(1), (weighted * gaps[chosen]).sum((1, 2)) - (mean * mean).sum(1)
+
+    return slopes
+
+
+def _of_sigmoid(logits: Tensor, targets: Tensor) -> Slopes:
+    """Return the derivatives likewise: sums of −m σ(−m/T), m being z for t = 1 and −z for t = 0."""
+    margins = ((2 * _doubles(targets) - 1) * _doubles(logits)).reshape(len(logits), -1)
+
+    def slopes(chosen: NDArray[np.bool_], rate: Doubles) -> tuple[Doubles, Doubles]:
+        m = margins[chosen]
+        small = np.exp(-np.abs(m * rate[:, None]))
+        wrong = np.where(m > 0, small, 1.0) / (1 + small)
+        return -(m * wrong).sum(1), (m * m * small / (1 + small) ** 2).sum(1)
+
+    return slopes
 
 
 def has_probabilities(head: Head) -> bool:
@@ -275,17 +287,11 @@ def likelihood_of(head: Head, outputs: int, multilabel: bool) -> Objective | Non
 
     K outputs that do not sum to 1 are none, nor is one that can be exactly 0 for the true class.
     """
-    simplex = isinstance(head.range, Simplex)
-    ends = head.range.entries
-    closed = isinstance(ends, Interval) and (ends.includes_low or ends.includes_high)
-    if not has_probabilities(head) or (
-        not simplex and (closed or (outputs > 1 and not multilabel))
-    ):
+    if isinstance(head, Softmax):
+        return Objective(head, CrossEntropy(), outputs=outputs)
+    if head.range != OPEN_UNIT or (outputs > 1 and not multilabel):
         return None
-    try:
-        return Objective(head, CrossEntropy() if simplex else BinaryCrossEntropy(), outputs=outputs)
-    except InputError:  # a sparse distribution
-        return None
+    return Objective(head, BinaryCrossEntropy(), outputs=outputs)
 
 
 def judge(

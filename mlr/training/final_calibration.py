@@ -103,7 +103,8 @@ class FinalCalibration:
         """Add a batch of the pass."""
         if isinstance(self.current, Probabilities):
             right = batch.right_labels if batch.multilabel else batch.right
-            self.current.add(batch.logits, batch.targets, batch.predictions, right)
+            with np.errstate(all="ignore"):  # of lanes without probabilities
+                self.current.add(batch.logits, batch.targets, batch.predictions, right)
         elif self.current is not None:
             self.current.add(batch)
 
