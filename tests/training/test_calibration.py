@@ -65,6 +65,13 @@ def test_equal_confidences_share_a_bin_in_any_order():
     assert one.error[0] == other.error[0] == pytest.approx(0.2)
 
 
+def test_the_ece_of_few_calibrated_examples():
+    rng = np.random.default_rng(5)
+    confidence = rng.uniform(0.5, 1, (2000, 360))
+    right = (rng.uniform(size=confidence.shape) < confidence).astype(float)
+    assert round(equal_width(confidence, right).error.mean(), 2) == 0.05
+
+
 def test_brier_and_nll_are_those_of_scikit_learn():
     z, labels = drawn()
     t = torch.eye(4, dtype=torch.float64)[torch.from_numpy(labels)]

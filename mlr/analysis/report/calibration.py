@@ -15,7 +15,8 @@ CAPTION = (
     "of a pair at its chosen setting. Bars: the share that is right; on the dashed diagonal a run "
     "is right as often as it says, below it is too sure. ECE: mean distance from the diagonal. T: "
     "the temperature for which the NLL of z/T is least on validation data (Guo et al., On "
-    "calibration of modern neural networks, 2017); above 1 the run is too sure. Numbers are means over runs."
+    "calibration of modern neural networks, 2017); above 1 the run is too sure. Numbers "
+    "are means over runs."
 )
 SIDE, LEFT, TOP, LOW = 200, 30, 6, 24
 """Pixels of the square of a diagram, and of its margins."""
