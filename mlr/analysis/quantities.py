@@ -49,7 +49,7 @@ LABELS = {
     "ece_adaptive/test": "test ECE, adaptive",
     "brier/test": "test Brier",
     "nll/test": "test NLL",
-    "nll_scaled/test": "test NLL of z/T",
+    "nll_scaled/test": "test NLL at temperature T",
     "temperature/val": "temperature T",
     "coverage_50/test": "within 50 %",
     "coverage_80/test": "within 80 %",
