@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """How features were made of a file's values.
+    """Recipe by which features were made of a file's values.
 
     Attributes:
         scaling: of the features.

@@ -27,8 +27,8 @@ KINDS = "a CSV file, an .npz or .npy file, an IDX file, an image, or a folder of
 _ROOM = 60
 
 
-class Examples(NamedTuple):
-    """Examples of a file.
+class FileExamples(NamedTuple):
+    """FileExamples of a file.
 
     values: (N, *feature_shape), unscaled.
     targets: class indices (N,) int64, or values (N, K) in the unit of the file; None without any.
@@ -41,7 +41,7 @@ class Examples(NamedTuple):
     named: str
 
 
-def read_examples(path: Path, trained: TrainedRun) -> Examples:
+def read_examples(path: Path, trained: TrainedRun) -> FileExamples:
     """Read a file or a folder of images.
 
     Raises:
@@ -80,7 +80,7 @@ def _bytes(path: Path, values: NDArray) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def _table(path: Path, trained: TrainedRun) -> Examples:
+def _table(path: Path, trained: TrainedRun) -> FileExamples:
     """Read the columns of the training by their names, or all columns in their order."""
     source, data = trained.spec.source, trained.data
     inputs = data.inputs
@@ -127,10 +127,10 @@ def _table(path: Path, trained: TrainedRun) -> Examples:
                 f"column {shown(name)} has {listed(sorted(map(shown, new)), _ROOM)}, which the "
                 "training data lack: no indicator of the column is 1 there."
             )
-    return Examples(values, _targets(table, trained), table.lines, "line")
+    return FileExamples(values, _targets(table, trained), table.lines, "line")
 
 
-def _columns_in_order(table: Table, trained: TrainedRun) -> Examples:
+def _columns_in_order(table: Table, trained: TrainedRun) -> FileExamples:
     """Take all columns of numbers but one named label, for a run on arrays or images."""
     shape = trained.data.feature_shape
     names = [name for name in table.columns if name != "label"]
@@ -140,7 +140,7 @@ def _columns_in_order(table: Table, trained: TrainedRun) -> Examples:
             f"trained on {prod(shape)} features."
         )
     values = table.numbers(names).reshape(len(table.lines), *shape)
-    return Examples(values, _targets(table, trained, ("label",)), table.lines, "line")
+    return FileExamples(values, _targets(table, trained, ("label",)), table.lines, "line")
 
 
 def _targets(
@@ -171,7 +171,7 @@ def _targets(
     return np.array([place[text] for text in texts], np.int64)
 
 
-def _arrays(path: Path, trained: TrainedRun) -> Examples:
+def _arrays(path: Path, trained: TrainedRun) -> FileExamples:
     """Read an array of features, and one of targets if it is there."""
     source = trained.spec.source
     keys = (source.features, source.labels) if isinstance(source, Npz) else ("x", "y")
@@ -198,7 +198,7 @@ def _arrays(path: Path, trained: TrainedRun) -> Examples:
 
 
 def _array_targets(
-    path: Path, targets: NDArray, examples: Examples, trained: TrainedRun
+    path: Path, targets: NDArray, examples: FileExamples, trained: TrainedRun
 ) -> NDArray:
     data, count = trained.data, len(examples.values)
     if data.classes is None:
@@ -217,7 +217,7 @@ def _array_targets(
     return targets.astype(np.int64)
 
 
-def _in_shape(path: Path, values: NDArray, trained: TrainedRun) -> Examples:
+def _in_shape(path: Path, values: NDArray, trained: TrainedRun) -> FileExamples:
     """Check features (N, ...); a single channel may be left out."""
     shape = trained.data.feature_shape
     if values.dtype.kind not in "biuf" or values.ndim == 0:
@@ -231,10 +231,10 @@ def _in_shape(path: Path, values: NDArray, trained: TrainedRun) -> Examples:
     if not len(values):
         raise fault(path, "has no example.")
     finite(str(path), values)
-    return Examples(values.reshape(len(values), *shape), None, range(len(values)), "row")
+    return FileExamples(values.reshape(len(values), *shape), None, range(len(values)), "row")
 
 
-def _images(path: Path, trained: TrainedRun) -> Examples:
+def _images(path: Path, trained: TrainedRun) -> FileExamples:
     """Read one image, or all images of a folder in the order of their names."""
     from PIL import Image, UnidentifiedImageError
 
@@ -265,4 +265,4 @@ def _images(path: Path, trained: TrainedRun) -> Examples:
         except (UnidentifiedImageError, OSError, SyntaxError) as error:
             raise fault(file, f"is no image or damaged: {shown(str(error), _ROOM)}.") from None
         pixels.append(found[None] if shape[0] == 1 else found.transpose(2, 0, 1))
-    return Examples(np.stack(pixels), None, [file.name for file in files], "file")
+    return FileExamples(np.stack(pixels), None, [file.name for file in files], "file")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mlr.app.trained.files import Examples, read_examples
+from mlr.app.trained.files import FileExamples, read_examples
 from mlr.app.trained.loading import TrainedRun, load_trained, spread_of
 from mlr.core import console
 from mlr.core.checks import InputError
@@ -80,7 +80,7 @@ def main(
     return 0
 
 
-def predict(trained: TrainedRun, examples: Examples) -> Predictions:
+def predict(trained: TrainedRun, examples: FileExamples) -> Predictions:
     """Predict examples: classes with the prediction for each, or values with their σ."""
     logits = trained.logits(examples.values)
     y = trained.predictor.predictions(logits)
@@ -131,7 +131,7 @@ def _columns(values: Tensor) -> list[list]:
 
 
 def _metrics(
-    trained: TrainedRun, examples: Examples, logits: Tensor, y: Tensor
+    trained: TrainedRun, examples: FileExamples, logits: Tensor, y: Tensor
 ) -> dict[str, float]:
     """Compute the final numbers of a run for these examples."""
     if examples.targets is None:
