@@ -47,6 +47,7 @@ class Description:
         targets: number of targets or labels of an example, 1 for classes.
         target_scaling: of a regression's targets; None if they are not scaled.
         inputs: how features are made of a file's values; None if they are taken as they are.
+        class_weights: by which the losses of the classes are multiplied; None for 1 each.
     """
 
     feature_shape: tuple[int, ...]
@@ -56,10 +57,11 @@ class Description:
     targets: int = 1
     target_scaling: Scaling | None = None
     inputs: Inputs | None = None
+    class_weights: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, data: Dataset) -> Description:
-        """Describe a dataset."""
+    def of(cls, data: Dataset, class_weights: tuple[float, ...] | None = None) -> Description:
+        """Describe a dataset whose losses a run multiplies by these weights of the classes."""
         targets = 1 if data.classes is not None else int(data.train.targets.shape[1])
         return cls(
             data.feature_shape,
@@ -69,6 +71,7 @@ class Description:
             targets,
             data.target_scaling,
             data.inputs,
+            class_weights,
         )
 
     @property
@@ -86,6 +89,8 @@ class Description:
             "multilabel": self.multilabel,
             "targets": self.targets,
         }
+        if self.class_weights is not None:
+            found["class_weights"] = list(self.class_weights)
         if self.target_scaling is not None:
             found["target_scaling"] = _plain(self.target_scaling)
         if self.inputs is not None:
@@ -132,15 +137,19 @@ def _described(found: dict[str, Any]) -> Description:
         scaling = _scaling(found["scaling"])
         targets = tuple(found.get("target_columns", ()))
         inputs = Inputs(scaling, bool(found["in_bytes"]), columns, targets)
-    target_scaling = found.get("target_scaling")
+    target_scaling, weights = found.get("target_scaling"), found.get("class_weights")
+    classes = None if found["classes"] is None else int(found["classes"])
+    if weights is not None and len(weights) != classes:
+        raise ValueError("its weights of classes are not as many as its classes")
     return Description(
         shape,
-        None if found["classes"] is None else int(found["classes"]),
+        classes,
         tuple(map(str, found["labels"])),
         bool(found["multilabel"]),
         int(found["targets"]),
         None if target_scaling is None else _scaling(target_scaling),
         inputs,
+        None if weights is None else tuple(map(float, weights)),
     )
 
 

@@ -7,6 +7,9 @@ ends at neighbouring numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import (
@@ -55,7 +58,25 @@ def quantile(distribution: Distribution, level: float) -> Tensor:
         reached = cdf(double, middle) >= level
         high = torch.where(inside & reached, middle, high)
         low = torch.where(inside & ~reached, middle, low)
+    # of parameters that are NaN or overflow there is no quantile
+    high = high.masked_fill(cdf(double, high).isnan(), float("nan"))
     return high.to(distribution.mean.dtype)
+
+
+def within(
+    distribution: Distribution, value: Tensor, intervals: Sequence[tuple[float, float]]
+) -> list[Tensor]:
+    """Test which values (…) lie between the quantiles of two levels, ends included.
+
+    Computed by the distribution function, which costs less than its inverse: q(a) ≤ t if
+    a ≤ F(t), and t ≤ q(b) if F(t) ≤ b, or, of counts, if F(t − 1) < b.
+    """
+    double, t = _in_double(distribution), value.double()
+    at = cdf(double, t)
+    if isinstance(distribution, (Poisson, NegativeBinomial)):
+        before = cdf(double, t - 1)
+        return [(at >= low) & (before < high) for low, high in intervals]
+    return [(at >= low) & (at <= high) for low, high in intervals]
 
 
 def _around(distribution: Distribution, level: float, is_count: bool) -> tuple[Tensor, Tensor]:
@@ -68,8 +89,9 @@ def _around(distribution: Distribution, level: float, is_count: bool) -> tuple[T
     low = torch.full_like(mean, -1.0 if is_count else 0.0) if is_bounded else mean
     high, width = mean + 1, distribution.stddev + 1
     for place in range(WIDENINGS):
-        reached = cdf(distribution, high) >= level
-        wide = reached if is_bounded else reached & (cdf(distribution, low) < level)
+        # NaN is wide enough: no width would make it a number
+        reached = ~(cdf(distribution, high) < level)
+        wide = reached if is_bounded else reached & ~(cdf(distribution, low) >= level)
         if wide.all():
             break
         high = torch.where(reached, high, high + width * 2.0**place)
@@ -141,16 +163,20 @@ def _in_double(distribution: Distribution) -> Distribution:
     if isinstance(distribution, MixtureSameFamily):
         parts = distribution.component_distribution
         mixing = type(distribution.mixture_distribution)(
-            logits=distribution.mixture_distribution.logits.detach().double()
+            logits=distribution.mixture_distribution.logits.detach().double(), validate_args=False
         )
-        return MixtureSameFamily(mixing, _in_double(parts))
+        return MixtureSameFamily(mixing, _in_double(parts), validate_args=False)
+    place = ("loc", "scale")
     names = {
         Poisson: ("rate",), Gamma: ("concentration", "rate"),
-        Normal: ("loc", "scale"), StudentT: ("df", "loc", "scale"),
+        Normal: place, Laplace: place, LogNormal: place, StudentT: ("df", *place),
         Beta: ("concentration1", "concentration0"),
     }  # fmt: skip
     if isinstance(distribution, NegativeBinomial):
         counts = distribution.total_count.detach().double()
-        return NegativeBinomial(counts, logits=distribution.logits.detach().double())
-    own = names[type(distribution)]
-    return type(distribution)(*(getattr(distribution, name).detach().double() for name in own))
+        logits = distribution.logits.detach().double()
+        return NegativeBinomial(counts, logits=logits, validate_args=False)
+    own = [getattr(distribution, name).detach().double() for name in names[type(distribution)]]
+    family: Any = type(distribution)
+    double: Distribution = family(*own, validate_args=False)
+    return double

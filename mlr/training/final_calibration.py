@@ -6,14 +6,15 @@ over real targets the shares of targets within their central intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mlr.densities.quantiles import within
 from mlr.heads import Head, Sigmoid, Softmax
+from mlr.heads.distributions.base import DistributionHead, NumbersHead
 from mlr.training.calibration import (
     MOST_VALUES,
     Bins,
@@ -27,41 +28,67 @@ from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.run_objectives import RunObjectives
 from mlr.training.step import Program
 
-LEVELS = (0.5, 0.8, 0.95)
-"""Probabilities of the central intervals whose coverage is computed."""
-QUANTILE = "quantile"
-"""Method of heads that predict a distribution of a real target."""
-Quantile = Callable[[Tensor, float], Tensor]
+INTERVALS = {50: (0.25, 0.75), 80: (0.1, 0.9), 95: (0.025, 0.975)}
+"""Central intervals whose coverage is computed: their probability in percent, and their ends."""
 _OF_LIKELIHOOD = ("nll", "nll_scaled")
 
 
 class Coverage:
-    """Counts targets of one split within the central intervals of each level.
+    """Counts targets of one split within the central intervals of their predictions.
 
     Args:
-        program: whose heads have quantiles.
+        program: with the runs; those whose head has no such quantiles are left out.
     """
 
     def __init__(self, program: Program) -> None:
         self.program, self.count = program, 0
-        self.inside = torch.zeros(len(program.lanes), len(LEVELS), dtype=torch.float64)
+        self.inside = torch.zeros(len(INTERVALS), len(program.lanes), dtype=torch.float64)
 
     def add(self, batch: EvaluatedBatch) -> None:
         """Add a batch."""
         predictions, targets = batch.predictions, batch.targets
         self.count += targets[0].numel()
         for group in batch.objectives.groups:
-            y, t = predictions[group.rows], targets[group.rows]
-            quantile: Quantile = getattr(group.head, QUANTILE)
-            for place, level in enumerate(LEVELS):
-                low, high = (quantile(y, 0.5 + side * level / 2) for side in (-1, 1))
-                inside = ((low <= t) & (t <= high)).flatten(1).sum(1)
-                self.inside[group.rows, place] += inside.cpu()
+            found = covered(group.head, predictions[group.rows], targets[group.rows])
+            for place, percent in enumerate(INTERVALS):
+                if percent in found:
+                    self.inside[place, group.rows] += found[percent].flatten(1).sum(1).cpu()
 
     def shares(self) -> dict[str, Doubles]:
-        """Compute the share of targets inside (L,) for each level."""
-        columns = (self.inside / self.count).numpy().T
-        return {f"coverage_{100 * lv:.0f}": own for lv, own in zip(LEVELS, columns, strict=True)}
+        """Compute the share of targets inside (L,) for each interval."""
+        rows = (self.inside / self.count).numpy()
+        return {_coverage(percent): own for percent, own in zip(INTERVALS, rows, strict=True)}
+
+
+def _coverage(percent: int) -> str:
+    return f"coverage_{percent}"
+
+
+def intervals_of(head: Head) -> dict[int, tuple[float, float]]:
+    """Return the central intervals of a head; empty if it predicts no quantiles of numbers."""
+    if not isinstance(head, NumbersHead):
+        return {}
+    levels = head.levels
+    return {
+        percent: ends
+        for percent, ends in INTERVALS.items()
+        if levels is None or set(ends) <= set(levels)
+    }
+
+
+def covered(head: Head, predictions: Tensor, targets: Tensor) -> dict[int, Tensor]:
+    """Test which targets (…, K) lie in the central intervals of predictions, by percent."""
+    known = intervals_of(head)
+    found: dict[int, Tensor] = {}
+    if not isinstance(head, NumbersHead):
+        return found
+    if isinstance(head, DistributionHead):
+        inside = within(head.distribution(predictions), targets, list(known.values()))
+        return dict(zip(known, inside, strict=True))
+    for percent, ends in known.items():
+        low, high = (head.quantile(predictions, level) for level in ends)
+        found[percent] = (low <= targets) & (targets <= high)
+    return found
 
 
 class FinalCalibration:
@@ -72,7 +99,8 @@ class FinalCalibration:
         groups = program.objectives.groups
         judged = program.subject.judged
         self.shares = [judged and has_probabilities(group.head) for group in groups]
-        self.intervals = not judged and all(hasattr(group.head, QUANTILE) for group in groups)
+        known = [{} if judged else intervals_of(group.head) for group in groups]
+        self.intervals = [[_coverage(percent) for percent in own] for own in known]
         self.current: Probabilities | Coverage | None = None
         self.temperatures: Tensor | None = None
         self.found: dict[str, tuple[dict[str, Doubles], Bins | None]] = {}
@@ -96,7 +124,7 @@ class FinalCalibration:
             self.current = Probabilities(
                 self.likelihoods, self.program.subject.classes, kept, self.temperatures
             )
-        elif self.intervals:
+        elif any(self.intervals):
             self.current = Coverage(self.program)
 
     def add(self, batch: EvaluatedBatch) -> None:
@@ -142,9 +170,10 @@ class FinalCalibration:
             drawn = None if bins is None else _drawn(bins, lanes)
             for run, lane in enumerate(lanes):
                 group = group_of[lane]
-                if not (self.shares[group] or self.intervals):
+                if not (self.shares[group] or self.intervals[group]):
                     continue
-                own = {name: column[run] for name, column in rounded.items()}
+                names = rounded if self.shares[group] else self.intervals[group]
+                own = {name: rounded[name][run] for name in names}
                 for name in _OF_LIKELIHOOD:
                     if not self.likely[group] or (name != "nll" and not self.cooled[group]):
                         own.pop(name, None)

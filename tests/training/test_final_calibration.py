@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import norm, poisson
 from sklearn.metrics import log_loss
 
+from mlr.data.base import Dataset, Split
+from mlr.heads import Gaussian, Laplace, Linear, Quantiles
 from mlr.training import SGD, train
-from mlr.training.final_calibration import LEVELS
-from tests.training.conftest import dataset, experiment
+from tests.training.conftest import dataset, experiment, split
 
 
 def logits(own, result, split):
@@ -76,12 +77,58 @@ def test_intervals_of_a_gaussian_cover_what_those_of_scipy_do():
     (result,) = train([own])
     means, logs = logits(own, result, "test").numpy().T
     t = own.data.test.targets[:, 0].numpy()
-    assert LEVELS == (0.5, 0.8, 0.95)
-    for level in LEVELS:
+    for level in (0.5, 0.8, 0.95):
         low, high = norm(means, np.exp(logs)).interval(level)
         expected = ((low <= t) & (t <= high)).mean()
         assert result.calibration["test"][f"coverage_{100 * level:.0f}"] == pytest.approx(expected)
     assert 0 < result.calibration["test"]["coverage_50"] < 1
+
+
+def test_intervals_of_counts_hold_their_ends():
+    """Against a Poisson distribution of scipy, for counts that are few different ones."""
+    parts = []
+    for seed in (1, 2, 3):
+        own = split(50, None, seed)
+        parts.append(Split(own.features, torch.poisson(own.features[:, :1].exp())))
+    data = Dataset("counts", *parts, None)
+    own = experiment(data=data, head="poisson", loss="nll", optimizer=SGD(lr=0.05))
+    (result,) = train([own])
+    means, t = logits(own, result, "test").exp().numpy(), data.test.targets.numpy()
+    for level in (0.5, 0.8, 0.95):
+        low, high = poisson(means).interval(level)
+        share = ((low <= t) & (t <= high)).mean()
+        assert result.calibration["test"][f"coverage_{100 * level:.0f}"] == pytest.approx(share)
+
+
+def test_intervals_of_quantiles_are_those_that_the_head_has():
+    own = experiment(
+        data=dataset(None), head=Quantiles([0.1, 0.25, 0.5, 0.9]), loss="quantile_score"
+    )
+    (result,) = train([own])
+    z, t = logits(own, result, "test").numpy(), dataset(None).test.targets[:, 0].numpy()
+    # the second level is the one in the middle
+    low, high = z[:, 1] - np.log1p(np.exp(z[:, 0])), z[:, 1] + np.log1p(np.exp(z[:, 2:])).sum(1)
+    expected = ((low <= t) & (t <= high)).mean()
+    assert result.calibration["test"] == {"coverage_80": pytest.approx(expected, abs=1e-6)}
+    other = experiment(data=dataset(None), head=Quantiles([0.2, 0.5]), loss="quantile_score")
+    assert train([other])[0].calibration == {}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "counts"),
+    [
+        ([(Gaussian(), "gaussian_nll"), (Laplace(), "nll")], [3, 3]),
+        ([(Quantiles([0.1, 0.9]), "quantile_score"), (Quantiles([0.2, 0.9]), "quantile_score")],
+         [1, 0]),
+        ([(Linear(), "se"), (Quantiles([0.5]), "quantile_score")], [0, 0]),
+    ],
+)  # fmt: skip
+def test_a_regression_next_to_others_is_that_alone(objectives, counts):
+    runs = [experiment(data=dataset(None), head=head, loss=loss) for head, loss in objectives]
+    found = [result.calibration for result in train(runs)]
+    assert [len(one.get("test", {})) for one in found] == counts
+    for run, together in zip(runs, found, strict=True):
+        assert train([run])[0].calibration == together
 
 
 def test_a_regression_without_deviations_has_none():

@@ -234,7 +234,7 @@ def claim(run: PreparedRun, tags: Sequence[str]) -> None:
     try:
         # at once: a run that was killed goes on as was asked last
         _write_files(folder, job.files)
-        write_inputs(folder, run.experiment.data)
+        write_inputs(folder, run.experiment)
         if before is None or before.state is None:
             run.recorder = Recorder(folder, tags, job.settings)
         else:
@@ -287,16 +287,16 @@ def _write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
         folder.files[f"{HYDRA}/{name}"] = checksum(content)
 
 
-def write_inputs(folder: RunFolder, data: Dataset) -> None:
+def write_inputs(folder: RunFolder, experiment: Experiment) -> None:
     """Write what predictions need to know of a run's data; of a continued run it is the same."""
-    content = _described(data)
+    content = _described(experiment.data, experiment.class_weights)
     atomic_write(folder.path / INPUTS, content, sync=False)
     folder.files[INPUTS] = checksum(content)
 
 
 @lru_cache(maxsize=1)  # runs of a sweep share their data, and these their description
-def _described(data: Dataset) -> bytes:
-    return Description.of(data).encode()
+def _described(data: Dataset, class_weights: tuple[float, ...] | None) -> bytes:
+    return Description.of(data, class_weights).encode()
 
 
 def checkpoint_policy(runs: Sequence[PreparedRun], signals: Signals | None) -> CheckpointPolicy:

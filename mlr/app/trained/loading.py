@@ -15,7 +15,6 @@ from mlr.app.config.run_spec import RunSpec, make_run_spec
 from mlr.core import checks
 from mlr.core.checks import DataError, InputError
 from mlr.core.commandline import command
-from mlr.core.domains import GAUSSIANS
 from mlr.core.seeds import derive_seed
 from mlr.data.inputs import Description
 from mlr.objectives import Objective
@@ -83,11 +82,8 @@ class Predictor(nn.Module):
         y = self.head(logits)
         if not self.in_unit:
             return y
-        count = self.data.targets
         offset, divisor = (one.to(self.dtype) for one in (self.target_offset, self.target_divisor))
-        parts = [y[:, :count] * divisor + offset]
-        parts += [part * divisor for part in y[:, count:].split(count, 1)] * (y.shape[1] > count)
-        return torch.cat(parts, 1)
+        return self.head.rescaled(y, offset, divisor)
 
 
 @dataclass(frozen=True)
@@ -196,17 +192,3 @@ def _only(place: Path | str) -> Recorded:
     if runs[0].changed:
         raise DataError(remedied(runs[0], place))
     return runs[0]
-
-
-def spread_of(trained: TrainedRun) -> bool:
-    """Tell if predictions are means and standard deviations.
-
-    Raises:
-        InputError: they are other numbers of a distribution, for which there are no columns yet.
-    """
-    region = trained.spec.head.range
-    if region.per_target == 1:
-        return False
-    if region is not GAUSSIANS:
-        raise InputError(f"head={trained.spec.head.name} predicts {region}, which has no columns.")
-    return True

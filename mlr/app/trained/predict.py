@@ -10,19 +10,23 @@ import torch
 from torch import Tensor
 
 from mlr.app.trained.files import FileExamples, read_examples
-from mlr.app.trained.loading import TrainedRun, load_trained, spread_of
+from mlr.app.trained.loading import TrainedRun, load_trained
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.commandline import allowed_of
-from mlr.core.domains import UNIT
+from mlr.core.domains import UNIT, Distributions
 from mlr.core.durable import WriteError, atomic_write
 from mlr.core.streams import write_utf8
+from mlr.heads.distributions.base import NumbersHead
 from mlr.records.status import FINISHED
 from mlr.records.sweep import csv_text, marked
 from mlr.training.calibration import judge
 from mlr.training.examples import one_hot_targets
+from mlr.training.run_objectives import RunObjectives, weights_of
 
 STDOUT = "-"
+LEVELS = (0.05, 0.5, 0.95)
+"""Levels of the quantiles that are written of a density."""
 
 
 class Predictions(NamedTuple):
@@ -81,7 +85,7 @@ def main(
 
 
 def predict(trained: TrainedRun, examples: FileExamples) -> Predictions:
-    """Predict examples: classes with the prediction for each, or values with their σ."""
+    """Predict examples: classes with the prediction for each, or values with σ and quantiles."""
     logits = trained.logits(examples.values)
     y = trained.predictor.predictions(logits)
     data = trained.data
@@ -118,11 +122,17 @@ def _of_labels(trained: TrainedRun, logits: Tensor, y: Tensor) -> tuple[list[str
 
 
 def _of_values(trained: TrainedRun, y: Tensor) -> tuple[list[str], list[list]]:
-    """Return the prediction of each target, and its standard deviation where there is one."""
-    data = trained.data
+    """Return a prediction of each target, and what the head says of its distribution."""
+    data, head = trained.data, trained.spec.head
     endings = [""] if data.targets == 1 else [f"_{name}" for name in data.names]
-    kinds = ["prediction", "std"] if spread_of(trained) else ["prediction"]
-    return [f"{kind}{ending}" for kind in kinds for ending in endings], _columns(y)
+    found = {"prediction": head.point(y)}
+    if isinstance(head.range, Distributions) and head.range.density:
+        found["std"] = head.std(y)
+    if isinstance(head, NumbersHead):
+        levels = LEVELS if head.levels is None else head.levels
+        found |= {f"quantile_{level:g}": head.quantile(y, level) for level in levels}
+    header = [f"{kind}{ending}" for kind in found for ending in endings]
+    return header, _columns(torch.cat(list(found.values()), 1))
 
 
 def _columns(values: Tensor) -> list[list]:
@@ -142,11 +152,13 @@ def _metrics(
     scaling, unscaled = data.target_scaling, t
     if scaling is not None:
         t = torch.from_numpy(scaling(examples.targets)).to(logits.dtype)
-    found = {"loss": float(trained.objective.kernel.losses(logits, t).double().mean())}
+    weights = weights_of([data.class_weights], t.dtype, t.device)
+    program = RunObjectives([trained.objective], weights=weights)
+    found = {"loss": float(program.losses(logits[None], t[None]).double().mean())}
     if data.classes is not None:
         right = trained.spec.head.classify(logits) == given
         found["accuracy"] = float(right.double().mean())
     elif not data.multilabel:
-        errors = y[:, : data.targets] - unscaled
+        errors = trained.spec.head.point(y) - unscaled
         found["rmse"] = float(errors.double().square().mean().sqrt())
     return found | judge(trained.spec.head, logits, t, data.classes, data.multilabel)
