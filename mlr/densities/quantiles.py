@@ -47,20 +47,20 @@ def quantile(distribution: Distribution, level: float) -> Tensor:
         return distribution.icdf(torch.full_like(distribution.mean, level))
     is_count = isinstance(distribution, (Poisson, NegativeBinomial))
     double = _in_double(distribution)
-    low, high = _around(double, level, is_count)
+    # parameters that are NaN, or overflow, have no quantile, and no search ends
+    lost = ~(double.mean.isfinite() & double.stddev.isfinite())
+    low, high = _around(double, level, is_count, lost)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         if is_count:
             middle = middle.floor()
-        inside = (middle > low) & (middle < high)
+        inside = (middle > low) & (middle < high) & ~lost
         if not inside.any():
             break
         reached = cdf(double, middle) >= level
         high = torch.where(inside & reached, middle, high)
         low = torch.where(inside & ~reached, middle, low)
-    # of parameters that are NaN or overflow there is no quantile
-    high = high.masked_fill(cdf(double, high).isnan(), float("nan"))
-    return high.to(distribution.mean.dtype)
+    return high.masked_fill(lost, float("nan")).to(distribution.mean.dtype)
 
 
 def within(
@@ -79,7 +79,9 @@ def within(
     return [(at >= low) & (at <= high) for low, high in intervals]
 
 
-def _around(distribution: Distribution, level: float, is_count: bool) -> tuple[Tensor, Tensor]:
+def _around(
+    distribution: Distribution, level: float, is_count: bool, lost: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return values (…) below and not below the quantile."""
     mean = distribution.mean
     if isinstance(distribution, Beta):
@@ -89,10 +91,9 @@ def _around(distribution: Distribution, level: float, is_count: bool) -> tuple[T
     low = torch.full_like(mean, -1.0 if is_count else 0.0) if is_bounded else mean
     high, width = mean + 1, distribution.stddev + 1
     for place in range(WIDENINGS):
-        # NaN is wide enough: no width would make it a number
-        reached = ~(cdf(distribution, high) < level)
-        wide = reached if is_bounded else reached & ~(cdf(distribution, low) >= level)
-        if wide.all():
+        reached = cdf(distribution, high) >= level
+        wide = reached if is_bounded else reached & (cdf(distribution, low) < level)
+        if (wide | lost).all():
             break
         high = torch.where(reached, high, high + width * 2.0**place)
         low = low if is_bounded else torch.where(wide, low, low - width * 2.0**place)
@@ -149,7 +150,7 @@ def incomplete_beta(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
         total = total * c * d
         if not ((c * d - 1).abs() > torch.finfo(y.dtype).eps).any():
             break
-    found = (lower * total).where(y > 0, 0.0)
+    found = (lower * total).masked_fill(y <= 0, 0.0)
     return torch.where(is_high, 1 - found, found)
 
 
