@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 from scipy.special import softmax
+from scipy.stats import norm, poisson
 
 from mlr.app.trained.export import exported
 from mlr.app.trained.export import main as export
@@ -47,6 +48,14 @@ def run(trained_before, tmp_path) -> Path:
         "run", "data=csv", f"data.path={path}", "data.label=kind", "data.categorical=[colour]",
         "data.missing=median", "data.split=given", "head=softmax", "loss=ce", "epochs=4",
     )  # fmt: skip
+
+
+def rents(folder: Path) -> Path:
+    """A table of sizes, and rents of about 500 in another unit."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=80)
+    rows = [[f"{a:.5f}", f"{500 + 40 * a + 20 * rng.normal():.3f}"] for a in x]
+    return write(folder / "rent.csv", [["size", "rent"], *rows])
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -168,10 +177,8 @@ def test_runs_that_cannot_be_used_are_refused(run, tmp_path):
 
 
 def test_a_regression_is_told_in_its_unit_with_its_deviation(trained_before, tmp_path, capfd):
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=80)
-    rows = [[f"{a:.5f}", f"{500 + 40 * a + 20 * rng.normal():.3f}"] for a in x]
-    path = write(tmp_path / "rent.csv", [["size", "rent"], *rows])
+    path = rents(tmp_path)
+    rows = [line.split(",") for line in path.read_text().split()[1:]]
     run = trained_before(
         "rent", "data=csv", f"data.path={path}", "data.label=rent", "data.task=regression",
         "data.split=given", "head=gaussian", "loss=gaussian_nll", "optimizer.lr=0.05", "epochs=20",
@@ -182,7 +189,14 @@ def test_a_regression_is_told_in_its_unit_with_its_deviation(trained_before, tmp
     metrics = read_status(run)["metrics"]
     assert f"rmse         {metrics['rmse/test']:.4g}\n" in out
     assert f"loss         {metrics['loss/test']:.4g}\n" in out
+    assert list(found[0])[1:] == [
+        *("prediction", "std", "quantile_0.05", "quantile_0.5", "quantile_0.95"),
+    ]
     stds = [float(row["std"]) for row in found]
+    for row in found:
+        low, high = norm(float(row["prediction"]), float(row["std"])).interval(0.9)
+        assert float(row["quantile_0.05"]) == pytest.approx(low, rel=1e-5)
+        assert float(row["quantile_0.95"]) == pytest.approx(high, rel=1e-5)
     assert np.mean(stds) == pytest.approx(metrics["predicted_std/test"], rel=1e-4)
     errors = [
         float(row["prediction"]) - float(one[1]) for row, one in zip(found, rows[-16:], strict=True)
@@ -192,6 +206,81 @@ def test_a_regression_is_told_in_its_unit_with_its_deviation(trained_before, tmp
     sizes = write(tmp_path / "sizes.csv", [["size"], *([row[0]] for row in rows[-16:])])
     assert main(str(run), str(sizes), output=str(tmp_path / "q.csv")) == 0
     assert [row["std"] for row in rows_of(tmp_path / "q.csv")] == [row["std"] for row in found]
+
+
+def tensors_of(run: Path) -> tuple[np.ndarray, np.ndarray]:
+    tensors = load_file(run / "checkpoint.safetensors")
+    return tensors["model.output.weight"], tensors["model.output.bias"]
+
+
+def test_a_mixture_is_told_by_its_mean_deviation_and_quantiles(trained_before, tmp_path, capfd):
+    """Against numpy and scipy, in the unit of the file, in which the loss is not."""
+    path = rents(tmp_path)
+    run = trained_before(
+        "mixed", "data=csv", f"data.path={path}", "data.label=rent", "data.task=regression",
+        "data.split=given", "head=mdn", "head.components=2", "loss=nll", "optimizer.lr=0.05",
+        "epochs=5",
+    )  # fmt: skip
+    assert main(str(run), str(path), output=str(tmp_path / "p.csv")) == 0
+    table = np.array([[float(one) for one in row.values()] for row in rows_of(path)])
+    x, t = table[:, :1], table[:, 1]
+    x, mean, std = (x - x[:48].mean()) / x[:48].std(), t[:48].mean(), t[:48].std()
+    weight, bias = tensors_of(run)
+    z = (x @ weight.T + bias).astype(float)
+    w, m, s = softmax(z[:, :2], 1), mean + std * z[:, 2:4], std * np.exp(z[:, 4:])
+    expected = (w * m).sum(1)
+    deviation = np.sqrt((w * (s**2 + (m - expected[:, None]) ** 2)).sum(1))
+    found = rows_of(tmp_path / "p.csv")
+    column = {name: np.array([float(row[name]) for row in found]) for name in list(found[0])[1:]}
+    np.testing.assert_allclose(column["prediction"], expected, rtol=1e-5)
+    np.testing.assert_allclose(column["std"], deviation, rtol=1e-4)
+    for level in (0.05, 0.5, 0.95):
+        below = (w * norm.cdf(column[f"quantile_{level}"][:, None], m, s)).sum(1)
+        np.testing.assert_allclose(below, level, atol=1e-5)
+    rmse = np.sqrt(np.mean((expected - t) ** 2))
+    assert f"rmse         {rmse:.4g}\n" in capfd.readouterr().out
+
+
+def test_counts_and_quantiles_have_their_columns(trained_before, tmp_path, capfd):
+    x, counts = np.linspace(-1, 1, 40), np.arange(40) % 7
+    rows = [[f"{a:.5f}", str(n)] for a, n in zip(x, counts, strict=True)]
+    path = write(tmp_path / "counts.csv", [["x", "n"], *rows])
+    line = ("data=csv", f"data.path={path}", "data.label=n", "data.task=regression", "epochs=2",
+            "data.split=given", "batch_size=8")  # fmt: skip
+    run = trained_before("poisson", *line, "head=poisson", "loss=nll")
+    assert main(str(run), str(path), output=str(tmp_path / "p.csv")) == 0
+    weight, bias = tensors_of(run)
+    scaled = (x - x[:24].mean()) / x[:24].std()
+    for row, one in zip(rows_of(tmp_path / "p.csv"), scaled, strict=True):
+        rate = np.exp(weight[0, 0] * one + bias[0])
+        assert float(row["prediction"]) == pytest.approx(rate, rel=1e-4)
+        assert float(row["std"]) == pytest.approx(np.sqrt(rate), rel=1e-4)
+        for level in (0.05, 0.5, 0.95):
+            assert float(row[f"quantile_{level}"]) == poisson.ppf(level, rate)
+    last = write(tmp_path / "last.csv", [["x", "n"], *rows[-8:]])
+    capfd.readouterr()
+    assert main(str(run), str(last), output=str(tmp_path / "q.csv")) == 0
+    out = capfd.readouterr().out
+    for name in ("loss", "rmse"):
+        assert f"{name:12} {read_status(run)['metrics'][f'{name}/test']:.4g}\n" in out
+    levels = trained_before("levels", *line, "head=quantiles", "head.levels=[0.2,0.7]")
+    assert main(str(levels), str(path), output="-") == 0
+    assert capfd.readouterr().out.startswith("line,prediction,quantile_0.2,quantile_0.7\n")
+
+
+def test_losses_of_weighted_classes_are_the_final_ones(trained_before, tmp_path, capfd):
+    path = flowers(tmp_path)
+    run = trained_before(
+        "weighted", "data=csv", f"data.path={path}", "data.label=kind", "data.missing=drop",
+        "data.categorical=[colour]", "data.split=given", "head=softmax", "loss=ce", "epochs=2",
+        "loss.weight=balanced",
+    )  # fmt: skip
+    lines = path.read_text().splitlines()
+    (tmp_path / "test.csv").write_text("\n".join([lines[0], *lines[-12:]]))
+    assert main(str(run), str(tmp_path / "test.csv"), output=str(tmp_path / "p.csv")) == 0
+    out, metrics = capfd.readouterr().out, read_status(run)["metrics"]
+    assert f"loss         {metrics['loss/test']:.4g}\n" in out
+    assert f"accuracy     {metrics['accuracy/test']:.4g}\n" in out
 
 
 def test_images_and_arrays_are_scaled_as_in_training(trained_before, tmp_path, capfd):
@@ -240,8 +329,14 @@ def test_an_exported_program_computes_the_same(run, tmp_path, capfd):
     assert (run / "export" / "inputs.json").read_bytes() == (run / "inputs.json").read_bytes()
 
 
-def test_a_regression_is_exported_in_its_unit(trained_before, tmp_path):
-    run = trained_before("line", "data=line", "head=gaussian", "optimizer.lr=0.01", "epochs=2")
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["gaussian", "student_t", "mdn"])
+def test_a_regression_is_exported_in_its_unit(trained_before, tmp_path, head):
+    path = rents(tmp_path)
+    run = trained_before(
+        head, "data=csv", f"data.path={path}", "data.label=rent", "data.task=regression",
+        f"head={head}", "loss=nll", "optimizer.lr=0.01", "epochs=2",
+    )  # fmt: skip
     trained = load_trained(run)
     values = np.linspace(-1, 1, 5)[:, None]
     found = exported(trained).module()(torch.from_numpy(values))
@@ -255,6 +350,7 @@ def test_onnx_needs_its_packages(run, monkeypatch):
         export(str(run), onnx=True)
 
 
+@pytest.mark.slow
 def test_onnx_computes_the_same(run, tmp_path):
     pytest.importorskip("onnxscript")
     reference = pytest.importorskip("onnx.reference")
