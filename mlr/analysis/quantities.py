@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 
 from mlr.analysis.ranking import SCORES, is_higher_better
 
-LOWER_IS_BETTER = ("loss/", "rmse/", "stuck/")
+LOWER_IS_BETTER = (
+    "loss/",
+    "rmse/",
+    "stuck/",
+    "ece/",
+    "ece_adaptive/",
+    "brier/",
+    "nll/",
+    "nll_scaled/",
+)
 DIRECTED = (*SCORES, *LOWER_IS_BETTER)
 """Quantities that are good or bad in themselves; no gradient or output is."""
-SHARES = (*SCORES, "stuck/", "saturation/", "zero_grad/")
+SHARES = (*SCORES, "stuck/", "saturation/", "zero_grad/", "coverage_")
 """Quantities in percent, on an axis from 0 to 100 %."""
 LOGARITHMIC = ("logit_grad/", "predicted_std/", "grad_norm/")
 """Quantities on a logarithmic axis; others only if they span more than two decades."""
@@ -36,7 +45,18 @@ LABELS = {
     "loss/train": "training loss",
     "predicted_std/test": "predicted std",
     "stuck/fraction": "stuck %",
+    "ece/test": "test ECE",
+    "ece_adaptive/test": "test ECE, adaptive",
+    "brier/test": "test Brier",
+    "nll/test": "test NLL",
+    "nll_scaled/test": "test NLL at temperature T",
+    "temperature/val": "temperature T",
+    "coverage_50/test": "within 50 %",
+    "coverage_80/test": "within 80 %",
+    "coverage_95/test": "within 95 %",
 }
+OF_CALIBRATION = ("ece", "brier/", "nll", "temperature/", "coverage_")
+"""Beginnings of the tags of the calibration."""
 
 
 class Quantity(NamedTuple):
@@ -94,6 +114,9 @@ FINALS = (
     Quantity("stuck/fraction", "stuck"),
     Quantity("saturation/fraction", "saturated outputs"),
     *named("predicted_std/test"),
+    *named("ece/test", "ece_adaptive/test", "brier/test", "nll/test"),
+    *named("temperature/val", "nll_scaled/test"),
+    *named("coverage_50/test", "coverage_80/test", "coverage_95/test"),
 )
 """Final numbers."""
 

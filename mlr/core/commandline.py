@@ -10,11 +10,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlr.core.checks import InputError
+
 CODE = Path(__file__).resolve().parents[1]
 SCRIPTS = CODE.parent / "scripts"
 _INSTALLED = ("mlr", "ipykernel_launcher")
 """The command itself, and the kernel of a notebook, whose folder holds no scripts."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]*/[A-Za-z0-9_./+-]*|[A-Za-z_][A-Za-z0-9_.+-]*")
+ALLOWED = re.compile(r"allow_targets=\[?([^\[\]]*)\]?")
+"""A word that lets names be imported."""
 _TYPED = ("null", "true", "false", "nan", "inf")
 """Words that Hydra takes for something else than themselves."""
 
@@ -49,6 +53,21 @@ def override(key: str, value: str) -> str:
 def trusted(overrides: Sequence[str]) -> list[str]:
     """Return the `allow_targets` overrides, which no file stores."""
     return [one for one in overrides if one.lstrip("+").startswith("allow_targets")]
+
+
+def allowed_of(words: Sequence[str]) -> list[str]:
+    """Return the names of words as `allow_targets=[my_parts]`.
+
+    Raises:
+        InputError: a word is another one.
+    """
+    names: list[str] = []
+    for word in words:
+        found = ALLOWED.fullmatch(word)
+        if found is None:
+            raise InputError(f"{word} is not known here; only allow_targets=[NAME] is.")
+        names += [name.strip() for name in found[1].split(",") if name.strip()]
+    return names
 
 
 def _called() -> Path:

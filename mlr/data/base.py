@@ -52,6 +52,8 @@ class Dataset:
         multilabel: True if targets are K yes/no labels, of which any number may be 1.
         target_scaling: how the targets were scaled, by which numbers are told in their own unit;
             None if they were not.
+        inputs: `mlr.data.inputs.Inputs`, by which features were made of a file's values; None if
+            nobody knows.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Dataset:
     labels: tuple[str, ...] = ()
     multilabel: bool = False
     target_scaling: Scaling | None = None
+    inputs: Any = None
 
     @property
     def validated(self) -> bool:

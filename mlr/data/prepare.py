@@ -15,11 +15,14 @@ from mlr.core.seeds import derive_seed
 from mlr.data import options, scaling, validate
 from mlr.data.base import Dataset, Source, Split
 from mlr.data.faults import fault, shown
+from mlr.data.inputs import Inputs
 from mlr.data.sampling import sample, stratified_sample
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from mlr.data.tables.columns import Columns
 
     Rows = NDArray[np.int64] | slice
 
@@ -75,7 +78,8 @@ class PreparedSource(Source):
         splits: Sequence[Arrays],
         labels: tuple[str, ...] = (),
         multilabel: bool = False,
-        as_is: NDArray[np.bool_] | None = None,
+        columns: Columns | None = None,
+        target_columns: tuple[str, ...] = (),
     ) -> Dataset:
         """Make tensors of three valid splits, scaled, with label noise in training.
 
@@ -86,7 +90,9 @@ class PreparedSource(Source):
                 test; labels are int64.
             labels: names of the classes or targets; () where they are simply 0..K−1.
             multilabel: True if the targets are labels (N, K) of 0 and 1.
-            as_is: columns (D,) of the features that are not scaled; None for none.
+            columns: of the table that the features were made of, whose indicators are not scaled;
+                None for other files.
+            target_columns: names of the table's columns of labels or targets.
 
         Raises:
             DataError: they do not fit into memory, or all training examples have the weight 0.
@@ -103,6 +109,7 @@ class PreparedSource(Source):
                     targets = flip_labels(targets, self.label_noise, classes, rng)
             if train.weights is not None and not train.weights.any():
                 raise fault(where, "has training examples of weight 0 only; nothing is learned.")
+            as_is = None if columns is None else columns.indicators
             scale = scaling.fit(self.scale, train.features, as_is)
             parts = (replace(train, targets=targets), val, test)
             made = [
@@ -111,7 +118,11 @@ class PreparedSource(Source):
         except MemoryError:
             what = f"does not fit into memory{memory_limit()}; use fewer examples."
             raise fault(where, what) from None
-        return Dataset(self.name, made[0], made[1], made[2], classes, labels, multilabel)
+        in_bytes = train.features.dtype.name == "uint8"
+        inputs = Inputs(scale, in_bytes, columns, target_columns)
+        return Dataset(
+            self.name, made[0], made[1], made[2], classes, labels, multilabel, inputs=inputs
+        )
 
 
 @dataclass(eq=False, kw_only=True)

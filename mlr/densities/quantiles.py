@@ -7,6 +7,9 @@ ends at neighbouring numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import (
@@ -44,21 +47,41 @@ def quantile(distribution: Distribution, level: float) -> Tensor:
         return distribution.icdf(torch.full_like(distribution.mean, level))
     is_count = isinstance(distribution, (Poisson, NegativeBinomial))
     double = _in_double(distribution)
-    low, high = _around(double, level, is_count)
+    # parameters that are NaN, or overflow, have no quantile, and no search ends
+    lost = ~(double.mean.isfinite() & double.stddev.isfinite())
+    low, high = _around(double, level, is_count, lost)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         if is_count:
             middle = middle.floor()
-        inside = (middle > low) & (middle < high)
+        inside = (middle > low) & (middle < high) & ~lost
         if not inside.any():
             break
         reached = cdf(double, middle) >= level
         high = torch.where(inside & reached, middle, high)
         low = torch.where(inside & ~reached, middle, low)
-    return high.to(distribution.mean.dtype)
+    return high.masked_fill(lost, float("nan")).to(distribution.mean.dtype)
 
 
-def _around(distribution: Distribution, level: float, is_count: bool) -> tuple[Tensor, Tensor]:
+def within(
+    distribution: Distribution, value: Tensor, intervals: Sequence[tuple[float, float]]
+) -> list[Tensor]:
+    """Test which values (…) lie between the quantiles of two levels, ends included.
+
+    Computed by the distribution function, which costs less than its inverse: q(a) ≤ t if
+    a ≤ F(t), and t ≤ q(b) if F(t) ≤ b, or, of counts, if F(t − 1) < b.
+    """
+    double, t = _in_double(distribution), value.double()
+    at = cdf(double, t)
+    if isinstance(distribution, (Poisson, NegativeBinomial)):
+        before = cdf(double, t - 1)
+        return [(at >= low) & (before < high) for low, high in intervals]
+    return [(at >= low) & (at <= high) for low, high in intervals]
+
+
+def _around(
+    distribution: Distribution, level: float, is_count: bool, lost: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return values (…) below and not below the quantile."""
     mean = distribution.mean
     if isinstance(distribution, Beta):
@@ -70,7 +93,7 @@ def _around(distribution: Distribution, level: float, is_count: bool) -> tuple[T
     for place in range(WIDENINGS):
         reached = cdf(distribution, high) >= level
         wide = reached if is_bounded else reached & (cdf(distribution, low) < level)
-        if wide.all():
+        if (wide | lost).all():
             break
         high = torch.where(reached, high, high + width * 2.0**place)
         low = low if is_bounded else torch.where(wide, low, low - width * 2.0**place)
@@ -127,7 +150,7 @@ def incomplete_beta(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
         total = total * c * d
         if not ((c * d - 1).abs() > torch.finfo(y.dtype).eps).any():
             break
-    found = (lower * total).where(y > 0, 0.0)
+    found = (lower * total).masked_fill(y <= 0, 0.0)
     return torch.where(is_high, 1 - found, found)
 
 
@@ -141,16 +164,20 @@ def _in_double(distribution: Distribution) -> Distribution:
     if isinstance(distribution, MixtureSameFamily):
         parts = distribution.component_distribution
         mixing = type(distribution.mixture_distribution)(
-            logits=distribution.mixture_distribution.logits.detach().double()
+            logits=distribution.mixture_distribution.logits.detach().double(), validate_args=False
         )
-        return MixtureSameFamily(mixing, _in_double(parts))
+        return MixtureSameFamily(mixing, _in_double(parts), validate_args=False)
+    place = ("loc", "scale")
     names = {
         Poisson: ("rate",), Gamma: ("concentration", "rate"),
-        Normal: ("loc", "scale"), StudentT: ("df", "loc", "scale"),
+        Normal: place, Laplace: place, LogNormal: place, StudentT: ("df", *place),
         Beta: ("concentration1", "concentration0"),
     }  # fmt: skip
     if isinstance(distribution, NegativeBinomial):
         counts = distribution.total_count.detach().double()
-        return NegativeBinomial(counts, logits=distribution.logits.detach().double())
-    own = names[type(distribution)]
-    return type(distribution)(*(getattr(distribution, name).detach().double() for name in own))
+        logits = distribution.logits.detach().double()
+        return NegativeBinomial(counts, logits=logits, validate_args=False)
+    own = [getattr(distribution, name).detach().double() for name in names[type(distribution)]]
+    family: Any = type(distribution)
+    double: Distribution = family(*own, validate_args=False)
+    return double

@@ -34,7 +34,7 @@ from mlr.losses import LOSSES
 PAGES = Path(__file__).parent
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "data",
-    "dashboards",
+    "predictions", "dashboards",
     "compare", "notebooks", "figures", "sweeps", "clusters", "runs", "objective", "numerics",
     "own_loop", "trainers", "check", "program_faults", "foreign_logs", "extending", "own_modules",
     "lecture", "commands", "api", "design", "contributing", "citing",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlr.core.domains import UNIT
 from mlr.figures import canvas
+from mlr.training.calibration import BINS, equal_width
 
 if TYPE_CHECKING:
     from mlr.figures.seen import Array, Moment
@@ -21,7 +22,6 @@ CAPTION = (
     "expected calibration error, is the mean distance from the diagonal (Guo et al., On "
     "calibration of modern neural networks, ICML 2017)."
 )
-BINS = 15
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,16 @@ class Reliability:
     counts: NDArray[np.int64]  # examples (B,)
     accuracy: Array  # share of right examples (B,)
     confidence: Array  # mean confidence (B,)
-
-    @property
-    def error(self) -> float:
-        """Expected calibration error: Σ_b n_b/n |accuracy_b − confidence_b|.
-
-        Source: Guo et al., On calibration of modern neural networks, ICML 2017, equation 3.
-        """
-        gaps = np.abs(self.accuracy - self.confidence)
-        return float(np.nansum(self.counts * gaps) / self.counts.sum())
+    error: float  # expected calibration error
 
 
 def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
     """Sort predictions (N,) into bins ((b − 1)/B, b/B]; a confidence of 0 is in the first."""
-    places = np.ceil(confidence * BINS).astype(int).clip(1, BINS) - 1
-    counts, hits, sums = (
-        np.bincount(places, weights, BINS) for weights in (None, right.astype(float), confidence)
-    )
+    bins = equal_width(confidence.astype(np.float64)[None], right.astype(np.float64)[None])
+    counts = bins.counts[0]
     with np.errstate(invalid="ignore"):  # 0/0 of empty bins
-        return Reliability(counts, hits / counts, sums / counts)
+        accuracy, mean = bins.right[0] / counts, bins.confidence[0] / counts
+    return Reliability(counts, accuracy, mean, float(bins.error[0]))
 
 
 def collect(moment: Moment) -> Reliability | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from mlr.core.checks import InputError
 from mlr.core.domains import Region
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ class Head(ABC):
             TypeError: the head predicts none.
         """
         raise TypeError(f"head={self.name} predicts no standard deviation.")
+
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """Predictions (…, P·K) of targets d·t + o, of those of targets t, for o and d (K,).
+
+        Raises:
+            InputError: there are several numbers for each target, and the head does not say how
+                they change.
+        """
+        if self.range.per_target > 1:
+            raise InputError(
+                f"head={self.name} does not say how {self.range} change with the unit of the "
+                "targets; define its `rescaled`, or train with data.target_scale=none."
+            )
+        return predictions * divisor + offset
 
     @abstractmethod
     def potential(self, logits: Tensor) -> Tensor:

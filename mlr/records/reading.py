@@ -84,9 +84,9 @@ class Recorded:
 
     @cached_property
     def finals(self) -> dict[str, float]:
-        """Final numbers by tag, as written; empty for a run without an end."""
+        """Final numbers by tag, as written, with those of the calibration; empty without an end."""
         found = self.entries.get("metrics") or {}
-        return {tag: float(value) for tag, value in found.items()}
+        return {tag: float(value) for tag, value in found.items()} | calibration_of(self.entries)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -243,6 +243,18 @@ def _changed(folder: Path, entries: RunStatus) -> dict[str, InputError]:
             found[name] = UnreadableError(f"{path} cannot be read: {error.strerror}.")
         except ValueError:
             found[name] = DataError(f"{path} is not what was written.")
+    return found
+
+
+def calibration_of(entries: Mapping[str, Any]) -> dict[str, float]:
+    """Return the scores of the calibration by tag, as `ece/test`; the temperature is of val."""
+    found = {}
+    for split, own in (entries.get("calibration") or {}).items():
+        scores = {"temperature": own} if split == "temperature" else own
+        place = "val" if split == "temperature" else split
+        for name, value in scores.items():
+            if name != "bins" and value is not None:
+                found[f"{name}/{place}"] = float(value)
     return found
 
 

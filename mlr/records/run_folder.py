@@ -5,6 +5,7 @@ All file names of runs and sweeps are defined here. Of a run:
 - status.json: how the run was started and how it ended, see `mlr.records.status`.
 - metrics.csv: the logged steps as a table.
 - events.out.tfevents.*: the same for TensorBoard, one file a process.
+- inputs.json: columns, scaling and classes of the data, see `mlr.data.inputs`.
 - checkpoint.safetensors: the latest state, at the end the final one;
   checkpoint-previous.safetensors: the state before that.
 - .hydra/: the configuration, as Hydra writes it.
@@ -28,10 +29,14 @@ from mlr.records.status import STATUSES, RunStatus, now
 
 STATUS, METRICS, EVENTS = "status.json", "metrics.csv", "events.out.tfevents."
 CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint-previous.safetensors"
+INPUTS = "inputs.json"
 HYDRA, LOCK = ".hydra", ".lock"
 RUNS_TABLE, STORY = "runs.csv", "sweep.yaml"
 CONFIG, HYDRA_CONFIG = f"{HYDRA}/config.yaml", f"{HYDRA}/hydra.yaml"
-LISTED = (METRICS, CHECKPOINT, PREVIOUS, CONFIG, HYDRA_CONFIG, f"{HYDRA}/overrides.yaml")
+LISTED = (
+    *(METRICS, INPUTS, CHECKPOINT, PREVIOUS),
+    *(CONFIG, HYDRA_CONFIG, f"{HYDRA}/overrides.yaml"),
+)
 """Files of fixed names whose checksums status.json lists when the run has ended."""
 
 

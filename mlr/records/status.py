@@ -136,7 +136,8 @@ def _are_logits(found: Any) -> bool:
 
 _DIAGNOSTICS: Mapping[str, Check] = {
     "examples": lambda found: _is_count(found) and found > 0,
-    **dict.fromkeys(("start", "boundary", "data"), _by_name(_is_number_or_row)),
+    **dict.fromkeys(("start", "boundary"), _by_name(_is_number_or_row)),
+    "data": _by_name(lambda found: _is_number_or_row(found) or _is_table(found)),
     **dict.fromkeys(("confidence", "classes", "targets"), _is_table),
     "logits": _are_logits,
 }
@@ -146,6 +147,18 @@ _DIAGNOSTICS: Mapping[str, Check] = {
 def _are_diagnostics(found: Any) -> bool:
     return isinstance(found, dict) and all(
         _DIAGNOSTICS.get(key, _is_number_or_row)(value) for key, value in found.items()
+    )
+
+
+def _is_calibration(found: Any) -> bool:
+    """Test scores by name of each split, with the bins of a diagram, and a temperature."""
+    if not isinstance(found, dict):
+        return False
+    scores = [own for split, own in found.items() if split != "temperature"]
+    return _is_number(found.get("temperature")) and all(
+        isinstance(own, dict)
+        and all(_is_table(one) if name == "bins" else _is_number(one) for name, one in own.items())
+        for own in scores
     )
 
 
@@ -183,6 +196,7 @@ class RunStatus(Mapping[str, Any]):
     device: str | None = _entry(_is_text)  # as torch names it
     data: str | None = _entry(_is_text)  # fingerprint of the dataset
     anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)  # over the training data
+    calibration: Mapping[str, Any] | None = _entry(_is_calibration)  # on held-out splits
     program: Mapping[str, Any] | None = _entry(is_evidence)  # of a loop of a user's own
     # by key of the configuration, as `optimizer.lr`, likewise
     hyperparameters: Mapping[str, bool | float | str] | None = _entry(_by_name(_is_setting))

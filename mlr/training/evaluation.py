@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import torch
@@ -122,18 +122,23 @@ class Evaluation:
             program = self.program
             yield EvaluatedBatch(program.objectives, logits, targets, program.multilabel, weights)
 
-    def means(self, errors: bool = False) -> Sums:
+    def means(
+        self, errors: bool = False, watch: Callable[[EvaluatedBatch], None] | None = None
+    ) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
         For several labels the four numbers of `judged_by`, for heads that predict a density
         `predicted_std`, its deviation, over all targets. With `errors`, for regression `rmse`: √ of
         the mean of (ŷ − t)² over examples and targets, ŷ being the prediction, of a density its
-        mean, so that runs of different losses compare.
+        mean, so that runs of different losses compare. `watch` is called with each batch of the
+        pass.
         """
         squares = errors and not self.program.subject.judged
         parts = []
         for batch in self.batches():
             parts.append(sums_of(self.program, batch))
+            if watch is not None:
+                watch(batch)
             if squares:
                 points = self.program.objectives.points(batch.predictions, batch.targets)
                 residuals = points - batch.targets

@@ -23,6 +23,7 @@ from mlr.training.divergence import DivergenceGuard
 from mlr.training.evaluation import Evaluation, means_of
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
+from mlr.training.final_calibration import FinalCalibration
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
 from mlr.training.own_updates import OwnOptimizer
@@ -56,6 +57,7 @@ class Result:
         training data over `judged_examples` of them.
     anatomy: diagnostics of the training examples, see `mlr.training.final_diagnostics`; plain
         values for JSON.
+    calibration: of the held-out splits, see `mlr.training.final_calibration`; {} for none.
     parameters: θ by name, on the CPU, without frozen ones.
     buffers: those of the module by name, as running statistics, on the CPU.
     state_dict: the module's state_dict with these parameters, on the CPU.
@@ -71,6 +73,7 @@ class Result:
     steps: int
     metrics: dict[str, float]
     anatomy: dict[str, Any]
+    calibration: dict[str, Any]
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
     state_dict: dict[str, Tensor]
@@ -254,11 +257,16 @@ class TrainingLoop:
         evaluations = {
             name: Evaluation(own, program) for name, own in self.splits.items() if name != "train"
         }
-        metrics |= means_of(evaluations, errors=True)
+        calibration = FinalCalibration(program)
+        for split, evaluation in evaluations.items():
+            calibration.begin(split)
+            means = evaluation.means(errors=True, watch=calibration.add)
+            calibration.end(split)
+            metrics |= {f"{name}/{split}": own for name, own in means.items()}
         lists = {tag: values.tolist() for tag, values in metrics.items()}
         # there is no mean output for a target that no example has
         outputs = [tag for tag in lists if tag.startswith("prediction/")]
-        reports = self.diagnostics.reports()
+        reports, calibrated = self.diagnostics.reports(), calibration.reports()
         parameters = named_parameters(program, program.of_runs(program.parameters))
         results = []
         rows = zip(*lists.values(), strict=True)
@@ -278,6 +286,7 @@ class TrainingLoop:
                     steps=ending.step,
                     metrics=numbers,
                     anatomy=reports[run],
+                    calibration={} if ending.refused else calibrated[run],
                     parameters=parameters[run],
                     buffers=buffers_of(program, program.lane_of[run]),
                     state_dict=state_dict_of(program, program.lane_of[run], parameters[run]),

@@ -12,7 +12,7 @@ def test_a_quantity_is_drawn_as_its_tag_says(one):
     about = one.as_object()
     assert (about["tag"], about["label"]) == one
     scores = ("accuracy/", "f1_micro/", "f1_macro/", "label_accuracy/", "exact_match/")
-    assert about["share"] == one.tag.startswith((*scores, "stuck/", "saturation/"))
+    assert about["share"] == one.tag.startswith((*scores, "stuck/", "saturation/", "coverage_"))
     assert about["more"] == one.tag.startswith(scores)
     assert about["of_loss"] == one.tag.startswith("loss/")
     assert about["log"] == one.tag.startswith(("logit_grad/", "predicted_std/", "grad_norm/"))

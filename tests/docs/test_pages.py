@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -13,6 +14,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.data.support import mnist_folder
 from tests.docs import claims
@@ -35,6 +37,7 @@ TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.p
 GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
 FIGURES = [line for line in COMMANDS if line.startswith("python scripts/figures.py")]
+USING = [line for line in COMMANDS if re.match(r"python scripts/(predict|export)", line)]
 READERS = re.compile(r"python scripts/(explain|compare|report|verify)")
 FOREIGN = [line for line in COMMANDS if line.startswith("python scripts/explain.py logs")]
 READING = [line for line in COMMANDS if READERS.match(line) and line not in FOREIGN]
@@ -71,6 +74,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
         *READING,
         *FOREIGN,
         *FIGURES,
+        *USING,
         *(f"make {target}" for target in MAKE),
         "python scripts/board.py",
     }
@@ -182,6 +186,31 @@ def test_a_run_goes_on_and_its_checkpoint_is_read(tmp_path, monkeypatch, capfd):
     assert "mlr: the run continues after" in shown.err
     exec(example("read_checkpoint.py"), {})
     assert capfd.readouterr().out.strip() == "torch.Size([10, 64])"
+
+
+def test_a_run_predicts_and_is_exported(tmp_path, monkeypatch, capfd, script):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mlr.figures.record.PICTURES", ())
+    rows = [f"{a % 7},{a % 5},{'xyz'[a % 3]}" for a in range(60)]
+    Path("flowers.csv").write_text("\n".join(["long,wide,species", *rows]))
+    (line,) = [line for line in TRAINING if "runs/flowers" in line]
+    assert trained(line) == 0
+    for line in USING:
+        shown = script(*words(line), folder=tmp_path)
+        assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith("exported     runs/flowers/export: model.pt2, inputs.json\n")
+    assert len(Path("predictions.csv").read_text().splitlines()) == 61
+    capfd.readouterr()
+    exec(example("run_export.py"), {})
+    assert capfd.readouterr().out.startswith("tensor([[")
+    exec(example("plain_module.py"), found := {})
+    network, values = found["network"], [[1.0, 2.0], [3.0, 4.0]]
+    about = json.loads(Path("runs/flowers/inputs.json").read_text())["scaling"]
+    x = (torch.tensor(values) - torch.tensor(about["offset"])) / torch.tensor(about["divisor"])
+    program = torch.export.load("runs/flowers/export/model.pt2").module()
+    expected = program(torch.tensor(values, dtype=torch.float64))
+    torch.testing.assert_close(network(x).softmax(1), expected, rtol=1e-5, atol=1e-6)
+    assert len(USING) == 3
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from mlr.core.checks import InputError
-from mlr.densities.quantiles import cdf, incomplete_beta
+from mlr.densities.quantiles import cdf, incomplete_beta, within
 from mlr.heads import HEADS, Gaussian, MixtureOfGaussians, Poisson, Quantiles, StudentT
 from mlr.heads.distributions.base import DistributionHead, NumbersHead
 
@@ -16,6 +16,7 @@ OF_NUMBERS = [head() for head in HEADS if issubclass(head, NumbersHead)]
 OF_DENSITIES = [head for head in OF_NUMBERS if isinstance(head, DistributionHead)]
 every_head = pytest.mark.parametrize("head", OF_NUMBERS, ids=lambda head: head.name)
 every_density = pytest.mark.parametrize("head", OF_DENSITIES, ids=lambda head: head.name)
+HEAD_OF = {head.name: head for head in OF_NUMBERS}
 LEVELS = (0.001, 0.1, 0.5, 0.9, 0.999)
 
 
@@ -85,6 +86,43 @@ def test_a_mixture_is_the_weighted_sum_of_its_gaussians():
             at = head.quantile(own, level).item()
             below = sum(a * stats.norm(b, c).cdf(at) for a, b, c in zip(w, m, s, strict=True))
             assert below == pytest.approx(level, rel=1e-9)
+
+
+@every_density
+def test_values_within_quantiles_are_those_between_them(head):
+    y = head(drawn(head, 60, targets=1))
+    torch.manual_seed(2)
+    t = head.distribution(y).sample()
+    ends = [(0.25, 0.75), (0.1, 0.9)]
+    for (low, high), found in zip(ends, within(head.distribution(y), t, ends), strict=True):
+        between = (head.quantile(y, low) <= t) & (t <= head.quantile(y, high))
+        assert torch.equal(found, between)
+        assert found.any()
+        assert not found.all()
+
+
+@pytest.mark.parametrize(
+    "head", [*map(HEAD_OF.get, ("gaussian", "laplace", "student_t", "mdn", "quantiles"))],
+    ids=lambda head: head.name,
+)  # fmt: skip
+def test_predictions_of_another_unit_say_the_same(head):
+    y = head(drawn(head, 5))
+    o, d = torch.tensor([3.0, -2.0]).double(), torch.tensor([10.0, 0.5]).double()
+    scaled = head.rescaled(y, o, d)
+    torch.testing.assert_close(head.point(scaled), head.point(y) * d + o)
+    torch.testing.assert_close(head.quantile(scaled, 0.9), head.quantile(y, 0.9) * d + o)
+    if isinstance(head, DistributionHead):
+        torch.testing.assert_close(head.std(scaled), head.std(y) * d)
+        t = torch.randn(5, 2, dtype=torch.float64)
+        torch.testing.assert_close(head.cost(scaled, t * d + o), head.cost(y, t) + d.log().sum())
+
+
+def test_other_families_have_no_other_unit():
+    one = torch.ones(1)
+    for name in ("poisson", "gamma", "beta", "log_normal", "negative_binomial"):
+        head = HEAD_OF[name]
+        with pytest.raises(InputError, match=r"train with data\.target_scale=none"):
+            head.rescaled(torch.ones(head.range.per_target), one, one)
 
 
 @every_density
@@ -212,4 +250,5 @@ def test_predictions_of_a_diverged_run_give_nan_and_no_error(head):
     y = torch.full((3, head.range.per_target), torch.nan)
     assert head.point(y).isnan().all()
     assert head.std(y).isnan().all()
+    assert head.quantile(y, 0.1).isnan().all()
     assert head.cost(y, torch.full((3, 1), 0.5)).isnan().all()

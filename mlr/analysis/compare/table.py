@@ -29,11 +29,15 @@ NONE = "–"
 RATE, AGAINST = "best lr", "against the first"
 UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
 WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % ↓", "lost"
-FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
+FURTHER = (
+    *(("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8)),
+    *(("ece/test", 8.2), ("coverage_80/test", 8.4)),
+)
 """Final numbers shown apart from the metric, and how early a narrow terminal drops them."""
 OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
 """Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
+ECE = "mean distance of the share that is right from the confidence, over 15 bins of confidence"
 
 
 class Column(NamedTuple):
@@ -221,6 +225,9 @@ def legend_lines(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[s
     meanings = {
         _head("loss/test"): own_units if several else "",
         _head("rmse/test"): rmse if ranking.metric == "rmse/test" else "",
+        _head("ece/test"): f"test ECE: {ECE}",
+        _head("coverage_80/test"): "within 80 %: share of test targets in the central 80 % "
+        "interval of their prediction",
         AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),

@@ -18,7 +18,7 @@ from mlr.analysis.compare.headline import headline, namer
 from mlr.analysis.compare.table import apart_lines, goal, measured_when
 from mlr.analysis.explain.command import reassurance
 from mlr.analysis.formatting import display_pair, percent
-from mlr.analysis.report import tables
+from mlr.analysis.report import calibration, tables
 from mlr.analysis.report.charts import charts
 from mlr.analysis.report.content import Content, PairPanel
 from mlr.analysis.webpage import BASE, document
@@ -42,6 +42,7 @@ def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
         _curves(content, found),
         _sensitivity(content, found),
         _theory(content),
+        _calibration(content),
         _ranking(content),
         _runs(content),
     ]
@@ -91,7 +92,7 @@ def _finite(value: Any) -> Any:
 
 def _contents(sections: Sequence[str]) -> str:
     names = {"curves": "Curves", "sensitivity": "Settings", "theory": "Theory"}
-    names |= {"ranking": "Ranking", "runs": "Runs"}
+    names |= {"calibration": "Calibration", "ranking": "Ranking", "runs": "Runs"}
     shown = {key: name for key, name in names.items() if f'id="{key}"' in "".join(sections)}
     links = "".join(f'<a href="#{key}">{name}</a>' for key, name in shown.items())
     return f'<nav aria-label="Sections">{links}</nav>'
@@ -280,6 +281,17 @@ the others, and the lines have these equal: with CE the gradient depends on noth
 and BCE circles may lie off the lines.</p>
 {_matrix(content, "loss and gradient against the logit")}"""
     return _section("theory", "What should the gradient be, and what was it?", inner)
+
+
+def _calibration(content: Content) -> str:
+    figures = calibration.diagrams(content)
+    if not figures:
+        return ""
+    inner = f"""<p class="small">{_escaped(calibration.CAPTION)}</p>
+<div class="matrix" data-columns="{min(3, figures.count("<figure"))}">
+{figures}</div>
+"""
+    return _section("calibration", "Are the probabilities met?", inner)
 
 
 def _ranking(content: Content) -> str:

@@ -11,7 +11,9 @@ HOMES = {
     "board": "mlr.app.board.command",
     "compare": "mlr.analysis.compare.command",
     "explain": "mlr.app.remedies.command",
+    "export": "mlr.app.trained.export",
     "figures": "mlr.app.export.command",
+    "predict": "mlr.app.trained.predict",
     "report": "mlr.analysis.report.command",
     "verify": "mlr.analysis.verify.command",
 }
@@ -119,6 +121,22 @@ def explain(parser: ArgumentParser) -> None:
     )
 
 
+def export(parser: ArgumentParser) -> None:
+    """Export a trained run as a program that needs no mlr: values of a file → predictions.
+
+    mlr export runs/2026-01-31/12-00-00-abcdef
+    mlr export runs/2026-01-31/12-00-00-abcdef --onnx --to served
+    """
+    parser.add_argument("folder", help="of a run")
+    _allowed(parser)
+    parser.add_argument(
+        "--to", metavar="DIR", help="folder of the files (default: export in the run's folder)"
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", help="write model.onnx too, which needs the extra onnx"
+    )
+
+
 def figures(parser: ArgumentParser) -> None:
     """Draw runs, sweeps and pairs of head and loss into files for slides and papers.
 
@@ -146,6 +164,37 @@ def figures(parser: ArgumentParser) -> None:
         default="svg,png",
         help="svg, pdf, png, pgf (which needs LaTeX); gif, webp, apng animate one run, which is "
         "trained again for it (default: svg,png)",
+    )
+
+
+def predict(parser: ArgumentParser) -> None:
+    """Predict a file by a trained run, and judge the predictions if the file has targets.
+
+    mlr predict runs/2026-01-31/12-00-00-abcdef new.csv
+    mlr predict runs/2026-01-31/12-00-00-abcdef images --output digits.csv
+    """
+    parser.add_argument("folder", help="of a run")
+    parser.add_argument(
+        "source",
+        metavar="file",
+        help="a CSV file with the columns of the training, in any order; an .npz or .npy file; an "
+        "IDX file; an image, or a folder of images",
+    )
+    _allowed(parser)
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default="predictions.csv",
+        help="the predictions, a line an example (default: predictions.csv); - prints them",
+    )
+
+
+def _allowed(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        metavar="allow_targets=[NAME]",
+        nargs="*",
+        help="lets a run's own parts be imported",
     )
 
 

@@ -24,6 +24,8 @@ COMMANDS = {
     "train": "train one configuration, or with -m every combination of several",
     "compare": "compare runs in a table by head and loss, or by any other keys",
     "explain": "say what is wrong with runs, with the evidence and the remedy",
+    "predict": "predict a file by a trained run: classes, probabilities, values",
+    "export": "export a trained run as a program for torch or ONNX",
     "figures": "draw runs, sweeps and pairs into files for slides and papers",
     "report": "write one HTML page about runs, which works offline",
     "verify": "check every file of runs against its checksum",

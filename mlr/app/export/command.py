@@ -17,6 +17,7 @@ from mlr.app.export.files import (
 )
 from mlr.core import console
 from mlr.core.checks import InputError
+from mlr.core.commandline import ALLOWED, allowed_of
 from mlr.core.durable import WriteError, atomic_write
 from mlr.records.reading import left_out, read_runs
 
@@ -24,7 +25,6 @@ FOLDER = "figures"
 FRAME, LAST = 150, 2500
 """Milliseconds of a frame of an animation, and of its last."""
 _PAIR = re.compile(r"\w+\+\w+")
-_ALLOWED = re.compile(r"allow_targets=\[?([^\[\]]*)\]?")
 
 
 class Sources(NamedTuple):
@@ -80,8 +80,8 @@ def parse_sources(words: Sequence[str]) -> Sources:
     """Tell pairs, folders and allowed names apart; a folder may be named like a pair."""
     found = Sources([], [], [])
     for word in words:
-        if allowed := _ALLOWED.fullmatch(word):
-            found.allowed.extend(name.strip() for name in allowed[1].split(",") if name.strip())
+        if ALLOWED.fullmatch(word):
+            found.allowed.extend(allowed_of([word]))
         elif _PAIR.fullmatch(word) and not Path(word).exists():
             found.pairs.append(word)
         else:

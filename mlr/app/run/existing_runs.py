@@ -16,6 +16,7 @@ from mlr.records.run_folder import (
     CHECKPOINT,
     EVENTS,
     HYDRA,
+    INPUTS,
     LOCK,
     METRICS,
     PREVIOUS,
@@ -24,7 +25,7 @@ from mlr.records.run_folder import (
 )
 from mlr.records.status import FINISHED, FormatError, RunStatus
 
-OURS = (METRICS, LOCK, CHECKPOINT, PREVIOUS)
+OURS = (METRICS, LOCK, INPUTS, CHECKPOINT, PREVIOUS)
 
 
 def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -22,12 +22,14 @@ from mlr.app.run.signals import Signals
 from mlr.core import console, durable
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError, atomic_write, create_exclusive
+from mlr.data.base import Dataset
+from mlr.data.inputs import Description
 from mlr.figures.record import moments_before_end, record_figures
 from mlr.records import Recorder, RunFolder
 from mlr.records.checksums import checksum
 from mlr.records.outcome import cause
 from mlr.records.recorder import RunEnd, failing_alone, finish_all, raise_if_none_left
-from mlr.records.run_folder import HYDRA, LOCK, STATUS
+from mlr.records.run_folder import HYDRA, INPUTS, LOCK, STATUS
 from mlr.records.status import FINISHED
 from mlr.training import Experiment, Result, train
 from mlr.training.checkpoint import save_checkpoint
@@ -211,7 +213,9 @@ def _last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
         "device": experiment.device,
         "data": experiment.data.fingerprint,
         "anatomy": result.anatomy,
-    } | ({"refused": dict(result.refused)} if result.refused else {})
+        **({"calibration": result.calibration} if result.calibration else {}),
+        **({"refused": dict(result.refused)} if result.refused else {}),
+    }
 
 
 def claim(run: PreparedRun, tags: Sequence[str]) -> None:
@@ -230,6 +234,7 @@ def claim(run: PreparedRun, tags: Sequence[str]) -> None:
     try:
         # at once: a run that was killed goes on as was asked last
         _write_files(folder, job.files)
+        write_inputs(folder, run.experiment)
         if before is None or before.state is None:
             run.recorder = Recorder(folder, tags, job.settings)
         else:
@@ -280,6 +285,18 @@ def _write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
         content = text.encode()
         write(target / name, content)
         folder.files[f"{HYDRA}/{name}"] = checksum(content)
+
+
+def write_inputs(folder: RunFolder, experiment: Experiment) -> None:
+    """Write what predictions need to know of a run's data; of a continued run it is the same."""
+    content = _described(experiment.data, experiment.class_weights)
+    atomic_write(folder.path / INPUTS, content, sync=False)
+    folder.files[INPUTS] = checksum(content)
+
+
+@lru_cache(maxsize=1)  # runs of a sweep share their data, and these their description
+def _described(data: Dataset, class_weights: tuple[float, ...] | None) -> bytes:
+    return Description.of(data, class_weights).encode()
 
 
 def checkpoint_policy(runs: Sequence[PreparedRun], signals: Signals | None) -> CheckpointPolicy:

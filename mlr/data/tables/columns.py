@@ -33,7 +33,7 @@ class Columns:
 
     Attributes:
         names: of the columns, in the order of the features.
-        fill: number that stands for a missing one, by column; none if no number is missing.
+        fill: number that stands for a missing one, by column; none where missing ones are refused.
         categories: texts of the indicators, by column; other columns are numbers.
     """
 
@@ -119,7 +119,7 @@ def fit(
                     f"{len(training)} training lines; {MOST_CATEGORIES} are the most."
                 )
             categories[name] = tuple(found)
-        elif np.isnan(numbers[name]).any():
+        elif missing in (options.MEAN, options.MEDIAN):
             known = numbers[name][training]
             known = known[~np.isnan(known)]
             if not len(known):

@@ -152,7 +152,8 @@ class Csv(RealSource):
             [data.take(own) for own in rows],
             () if plain else tuple(names),
             self.multilabel,
-            found.indicators,
+            found,
+            tuple(labels),
         )
         if left_out:
             start = f"{tail(self.file, 40)}: not used as features: "

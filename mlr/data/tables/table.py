@@ -186,7 +186,14 @@ class Table:
         return rows
 
 
-def read_table(path: Path, separator: str, header: bool | None, comma: bool, label: str) -> Table:
+def read_table(
+    path: Path,
+    separator: str,
+    header: bool | None,
+    comma: bool,
+    label: str,
+    one_column: bool = False,
+) -> Table:
     """Read a CSV file.
 
     Args:
@@ -195,6 +202,7 @@ def read_table(path: Path, separator: str, header: bool | None, comma: bool, lab
         header: True if the first line names the columns, None if that is to be found out.
         comma: True if numbers are written with a decimal comma.
         label: name of a column that a header must have.
+        one_column: True if a single column is no sign of another separator.
 
     Raises:
         InputError: there is no file of that name.
@@ -213,7 +221,7 @@ def read_table(path: Path, separator: str, header: bool | None, comma: bool, lab
                 row = [text.strip() for text in row]
                 rows.append(list(map(with_point, row)) if comma else row)
                 lines.append(reader.line_num)
-                if len(row) != len(rows[0]) or len(row) == 1:
+                if len(row) != len(rows[0]) or (len(row) == 1 and not one_column):
                     raise _wrong_width(path, separator, rows, reader.line_num)
         except csv.Error as error:
             raise fault(f"{path}, line {reader.line_num}:", f"{error}.") from None

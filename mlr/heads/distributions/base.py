@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class NumbersHead(Head):
     """A head whose targets are numbers and no classes."""
 
+    levels: tuple[float, ...] | None = None
+    """Levels of the quantiles that the head knows; None for any."""
+
     @abstractmethod
     def cost(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Losses (…) of predictions (…, P·K) for targets (…, K), by the head's own loss."""
@@ -27,6 +30,17 @@ class NumbersHead(Head):
     def parts(self, values: Tensor) -> tuple[Tensor, ...]:
         """Split logits or predictions (…, P·K) into the P parameters (…, K)."""
         return values.chunk(self.range.per_target, -1)
+
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """Refuse: only some families say as much of d·t + o as of t.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"head={self.name} predicts {self.range}, which are those of the targets as they are; "
+            "train with data.target_scale=none."
+        )
 
     def potential(self, logits: Tensor) -> Tensor:
         """Refuse: data have no targets for parameters.

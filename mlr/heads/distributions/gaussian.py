@@ -46,6 +46,13 @@ class Gaussian(DistributionHead):
         means, logs = logits.chunk(2, -1)
         return cat([means**0, logs.exp()], -1)
 
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """(dμ + o, dσ) (…, 2K) of targets d·t + o."""
+        from torch import cat
+
+        place, scale = self.parts(predictions)
+        return cat([place * divisor + offset, scale * divisor], -1)
+
     def distribution(self, predictions: Tensor) -> Distribution:
         """Normal(μ, σ) (…, K)."""
         from torch.distributions import Normal

@@ -45,6 +45,13 @@ class Laplace(DistributionHead):
         places, logs = self.parts(logits)
         return cat([places**0, logs.exp()], -1)
 
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """(dm + o, db) (…, 2K) of targets d·t + o."""
+        from torch import cat
+
+        place, scale = self.parts(predictions)
+        return cat([place * divisor + offset, scale * divisor], -1)
+
     def distribution(self, predictions: Tensor) -> Distribution:
         """Laplace(m, b) (…, K)."""
         from torch.distributions import Laplace as Density

@@ -59,6 +59,14 @@ class MixtureOfGaussians(DistributionHead):
         w = weights.softmax(-2)
         return cat([one.flatten(-2) for one in (w * (1 - w), places**0, logs.exp())], -1)
 
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """(w, dμ + o, dσ) (…, 3MK) of targets d·t + o."""
+        from torch import cat
+
+        weights, places, scales = self.blocks(predictions)
+        parts = (weights, places * divisor + offset, scales * divisor)
+        return cat([one.flatten(-2) for one in parts], -1)
+
     def distribution(self, predictions: Tensor) -> Distribution:
         """Mixture of M Normal(μ, σ) (…, K)."""
         from torch.distributions import Categorical, MixtureSameFamily, Normal

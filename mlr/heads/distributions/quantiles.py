@@ -43,7 +43,7 @@ class Quantiles(NumbersHead):
         Raises:
             InputError: no list of increasing numbers in (0, 1).
         """
-        self.levels = _checked(levels)
+        self.levels: tuple[float, ...] = _checked(levels)
         self.range = quantiles(self.levels)  # type: ignore[misc]  # of this head's levels
 
     @property
@@ -88,6 +88,12 @@ class Quantiles(NumbersHead):
     def point(self, predictions: Tensor) -> Tensor:
         """The middle quantile (…, K)."""
         return self.parts(predictions)[self.middle_level]
+
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """(dq₁ + o, …, dq_Q + o) (…, QK) of targets d·t + o."""
+        from torch import cat
+
+        return cat([q * divisor + offset for q in self.parts(predictions)], -1)
 
     def quantile(self, predictions: Tensor, level: float) -> Tensor:
         """The quantile (…, K) of a level that the head has.

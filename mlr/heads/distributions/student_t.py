@@ -46,6 +46,13 @@ class StudentT(DistributionHead):
         places, logs, tails = self.parts(logits)
         return cat([places**0, logs.exp(), tails.exp()], -1)
 
+    def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
+        """(dm + o, dτ, ν) (…, 3K) of targets d·t + o."""
+        from torch import cat
+
+        place, scale, freedom = self.parts(predictions)
+        return cat([place * divisor + offset, scale * divisor, freedom], -1)
+
     def distribution(self, predictions: Tensor) -> Distribution:
         """StudentT(ν, m, τ) (…, K)."""
         from torch.distributions import StudentT as Density

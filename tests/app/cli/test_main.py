@@ -41,7 +41,8 @@ def test_the_help_lists_the_commands(mlr):
     assert code == 0
     listed = re.findall(r"^  (\w+)  +\w+", out, re.MULTILINE)
     assert listed == [
-        *("train", "compare", "explain", "figures", "report", "verify", "lecture", "board")
+        *("train", "compare", "explain", "predict", "export", "figures", "report", "verify"),
+        *("lecture", "board"),
     ]
     assert mlr()[0] == 2
 
@@ -88,6 +89,8 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
         (["figures", "nowhere"], "nowhere is not a folder; "),
         (["figures"], "the following arguments are required: source; mlr figures --help shows"),
         (["figures", "sigmoid+se", "--format", "bmp"], "Unknown --format=bmp. Choose from apng, "),
+        (["predict", "nowhere", "new.csv"], "nowhere is not a folder; "),
+        (["export", "nowhere"], "nowhere is not a folder; "),
         (["board", "nowhere"], "nowhere is not a folder; "),
         (["train", "--epochs"], "Unknown flag --epochs. Options are key=value, without hyphens"),
     ],

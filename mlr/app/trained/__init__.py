@@ -1,0 +1,1 @@
+"""Use of trained runs: the commands predict and export."""
