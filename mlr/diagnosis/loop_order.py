@@ -300,8 +300,8 @@ def _is_overlap(program: WatchedProgram) -> bool:
     """Tell if the loss is a share of masks 0 and 1 that nothing is subtracted from."""
     sums = program.has("mul", "sum") and program.has("sigmoid", "sum", "mul")
     quotient = program.has("add", "div") or program.has("sum", "div") or program.has("sub", "div")
-    turned = {"neg", "rsub", "log"} & {name for pair in program.pairs for name in pair}
-    turned = turned or any(program.has(one, "sub", "mul", "add") for one in ("div", "mean"))
+    signs = {"neg", "rsub", "log"} & {name for pair in program.pairs for name in pair}
+    turned = signs or any(program.has(one, "sub", "mul", "add") for one in ("div", "mean"))
     masks = program.always(lambda look: look.target_whole and look.target_low >= 0)
     return bool(sums and quotient and masks and not turned) and program.highest("target_high") == 1
 

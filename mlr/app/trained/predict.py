@@ -21,7 +21,7 @@ from mlr.heads.distributions.base import NumbersHead
 from mlr.records.status import FINISHED
 from mlr.records.sweep import csv_text, marked
 from mlr.training.calibration import judge
-from mlr.training.examples import one_hot_targets
+from mlr.training.examples import targets_of
 from mlr.training.run_objectives import RunObjectives, weights_of
 
 STDOUT = "-"
@@ -148,7 +148,8 @@ def _metrics(
         return {}
     data = trained.data
     given = torch.from_numpy(examples.targets)
-    t = one_hot_targets(given, data.classes, logits.shape[1], logits.dtype)
+    head = trained.objective.head
+    t = targets_of(head, given, data.classes, logits.shape[1], logits.dtype)
     scaling, unscaled = data.target_scaling, t
     if scaling is not None:
         t = torch.from_numpy(scaling(examples.targets)).to(logits.dtype)
