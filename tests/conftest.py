@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gc
 import json
+import re
 import runpy
 import shutil
 import signal
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
+from zlib import crc32
 
 import pytest
 
@@ -31,8 +33,26 @@ def pytest_configure(config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
+MANY_PAIRS = ("objectives", "heads", "losses", "training/test_alone.py", "training/test_twins.py")
+FURTHER_PARTS = re.compile(
+    "poisson|negative_binomial|laplace|student_t|gamma|log_normal|beta|mdn|quantile|entmax|cumul|coral"
+    "|corn|huber|log_cosh|pinball|expectile|nll|symmetric|poly1|asymmetric|tversky",
+    re.IGNORECASE,
+)
+FAST = 4
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items) -> None:
-    """Keep tests of one group on one worker: pytest 9.2 does not read what xdist 3.8 sets."""
+    """Mark three in four cases of what all pairs are held to as slow, of the further parts.
+
+    Keep tests of one group on one worker: pytest 9.2 does not read what xdist 3.8 sets.
+    """
+    folders = tuple(str(Path(__file__).parent / part) for part in MANY_PAIRS)
+    for item in items:
+        of_pairs = str(item.path).startswith(folders) and FURTHER_PARTS.search(item.name)
+        if of_pairs and "[" in item.name and crc32(item.name.encode()) % FAST:
+            item.add_marker(pytest.mark.slow)
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:

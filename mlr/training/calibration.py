@@ -213,6 +213,7 @@ def _doubles(values: Tensor) -> Doubles:
     return np.ascontiguousarray(values.detach().cpu().numpy(), dtype=np.float64)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def fit_temperatures(logits: Tensor, targets: Tensor, softmax: bool) -> Doubles:
     """Find the T (L,) for which the NLL of z/T is least, for logits and targets (L, N, K).
 

@@ -40,6 +40,14 @@ ALIASES: dict[str, str] = {}
 """Names that parts had in older versions, each with that of today: recorded runs have them."""
 
 
+def recorded_loss(config: Mapping[str, Any], allowed: Sequence[str]) -> Loss:
+    """Make the loss of a recorded configuration, without the weights of its classes."""
+    options = dict(config.get("loss") or {})
+    if own_part(str(options.get("_target_"))) is not None:
+        options.pop("weight", None)
+    return make_part("loss", options, Loss, allowed)  # type: ignore[type-abstract]
+
+
 def own_part(target: str) -> type | None:
     """Return the part of mlr with this `_target_`, which may be an alias; None for others."""
     return OWN.get(ALIASES.get(target, target))

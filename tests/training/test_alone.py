@@ -181,7 +181,9 @@ def test_every_position_among_any_number(kind, head, loss, classes, dtype):
 
 
 @pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (2, 2), (4, 4)])
-@pytest.mark.parametrize("kind", ["lanes", "narrow", "wide"])
+@pytest.mark.parametrize(
+    "kind", ["lanes", *(pytest.param(one, marks=pytest.mark.slow) for one in ("narrow", "wide"))]
+)
 def test_other_pairs_beside_it(kind, classes, outputs):
     pairs = [
         (head, loss)

@@ -29,11 +29,10 @@ NONE = "–"
 RATE, AGAINST = "best lr", "against the first"
 UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
 WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % ↓", "lost"
-FURTHER = (
-    *(("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8)),
-    *(("ece/test", 8.2), ("coverage_80/test", 8.4)),
-)
+FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early a narrow terminal drops them."""
+CALIBRATED = (("ece/test", 8.2), ("coverage_80/test", 8.4))
+"""The same of the calibration, which stand last."""
 OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
 """Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
@@ -127,6 +126,7 @@ def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[C
         found.append(Column(EPOCHS, lambda row: time_text(row.epochs_to_90), 9))
     found.append(Column(WRONG, _of("logit_grad/wrong"), 6))
     found.append(Column(RIGHT, _of("logit_grad/right"), 7))
+    found += [Column(_head(tag), _of(tag), rank) for tag, rank in CALIBRATED if tag != metric]
     return [*found, Column(LOST, lost_text, 1.5)]
 
 

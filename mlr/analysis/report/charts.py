@@ -16,11 +16,10 @@ from mlr.analysis.report.content import Content, ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Densities, Interval
 from mlr.heads import Head
-from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.records.aggregate import QUANTILES
 from mlr.records.reading import Recorded
-from mlr.training.instantiate import make_part
+from mlr.training.instantiate import make_part, recorded_loss
 
 MOST_NUMBERS = 350_000
 """Most numbers in all curves of a page: about 2.5 MB."""
@@ -131,7 +130,7 @@ def theory(group: ReportGroup) -> dict[str, Any]:
     run = group.runs[0]
     try:
         head = make_part("head", run.config.get("head") or {}, Head, ())  # type: ignore[type-abstract]
-        loss = make_part("loss", run.config.get("loss") or {}, Loss, ())  # type: ignore[type-abstract]
+        loss = recorded_loss(run.config, ())
         if head.range.per_target != 1:
             count = "two" if head.range.per_target == 2 else str(head.range.per_target)
             raise InputError(f"head={head.name} has {count} logits for each target: no one curve.")

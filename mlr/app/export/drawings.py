@@ -15,10 +15,9 @@ from mlr.core.domains import Interval
 from mlr.figures import fit, loss_curve, outputs, plane, record
 from mlr.figures.seen import Moment
 from mlr.heads import Head
-from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.records.reading import Recorded
-from mlr.training.instantiate import make_part
+from mlr.training.instantiate import make_part, recorded_loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -161,7 +160,7 @@ def objective_of_run(run: Recorded, allowed: Sequence[str]) -> Objective:
             raise InputError(f"{run.name} does not name its head and loss.")
         return objective_of(run.pair)
     head = make_part("head", run.config.get("head") or {}, Head, allowed)  # type: ignore[type-abstract]
-    loss = make_part("loss", run.config.get("loss") or {}, Loss, allowed)  # type: ignore[type-abstract]
+    loss = recorded_loss(run.config, allowed)
     classes = ((run.anatomy or {}).get("classes") or {}).get("count") or []
     shared = len(classes) > 2 and not isinstance(loss.domain, Interval)
     return Objective(head, loss, outputs=2 if shared else None, strict=False)

@@ -32,8 +32,6 @@ LINE = ("data=blobs", "head=sigmoid", "loss=se", "epochs=2", "allow_targets=[bro
 @pytest.mark.parametrize(
     ("typed", "where", "part"),
     [
-        ("loss._target_=broken_parts.LogOfNothing", "The loss", "loss (broken_parts.LogOfNothing)"),
-        ("loss._target_=broken_parts.Constant", "The loss", "loss (broken_parts.Constant)"),
         ("model._target_=broken_parts.Net", "A logit", "model (broken_parts.Net)"),
     ],
 )
@@ -49,6 +47,15 @@ def test_what_was_never_finite_is_not_the_rates_doing(train, tmp_path, typed, wh
     assert "optimizer.lr" not in finished.out
     (reason,) = [line for line in finished.out.splitlines() if line.startswith("diverged: ")]
     assert reason.endswith("it was so before any update: look at the model and the loss")
+
+
+@pytest.mark.parametrize("loss", ["LogOfNothing", "Constant"])
+def test_a_loss_that_is_not_finite_is_not_trained(train, tmp_path, loss):
+    (tmp_path / "broken_parts.py").write_text(OWN)
+    finished = train(*LINE, f"loss._target_=broken_parts.{loss}")
+    assert finished.code == 2
+    assert finished.err.startswith("mlr: loss=own is NaN for logits (")
+    assert finished.runs == []
 
 
 def test_a_rate_that_is_too_high_at_once_is_still_called_so(tmp_path):

@@ -36,7 +36,8 @@ def some(place: int):
 
 
 def test_every_rule_is_planted_and_enough_runs_are():
-    assert {case.rule for case in PLANTED} == set(RULES)
+    # what is found of a rare class is in test_rules_data
+    assert {case.rule for case in PLANTED} == {*RULES} - {"rare_class"}
     assert sum(case.seeds for case in PLANTED) >= 100
     assert sum(case.seeds for case in FINE) >= 40
     assert {case.rule for case in FINE} == {HEALTHY}
@@ -49,7 +50,7 @@ def test_planted_faults_are_named_first_and_sound_runs_left_alone(tmp_path, plac
     judged = explain.diagnose_cases(tmp_path, some(place))
     hit_rates = explain.hit_rates(judged)
     assert {rate.rule: rate.others for rate in hit_rates if rate.others} == {}
-    assert {rate.rule for rate in hit_rates} == {*RULES, HEALTHY}
+    assert {rate.rule for rate in hit_rates} == {*RULES, HEALTHY} - {"rare_class"}
     _remedies_can_be_trained(judged)
 
 

@@ -61,8 +61,8 @@ def test_a_run_shows_the_numbers_of_its_files(runs):
     page = shown(notebook.run(folder))
     head, *rows = page.cells()
     assert head == ["", "train", "val", "test"]
-    assert [row[0] for row in rows] == ["loss", "accuracy"]
-    for name, *cells in rows:
+    assert [row[0] for row in rows[:2]] == ["loss", "accuracy"]
+    for name, *cells in rows[:2]:
         for split, cell in zip(head[1:], cells, strict=True):
             value = status["metrics"][f"{name}/{split}"]
             if name == "accuracy":

@@ -42,7 +42,7 @@ def test_a_sound_sweep_is_a_line(swept, verified):
     code, _, out = verified(swept)
     assert code == 0
     (line,) = out.splitlines()
-    assert line.endswith("files in 3 folders: 16 ok")
+    assert line.endswith("files in 3 folders: 18 ok")
 
 
 @pytest.mark.parametrize("name", [*LISTED, "status.json", "events"])

@@ -46,6 +46,7 @@ def test_a_run_leaves_what_the_design_says(train):
         ".hydra/overrides.yaml",
         ".hydra/hydra.yaml",
         "metrics.csv",
+        "inputs.json",
         "status.json",
         "checkpoint.safetensors",
         ".lock",

@@ -30,7 +30,7 @@ from mlr.benchmarks.programs.material import (
 )
 
 
-def log_softmax_and_cross_entropy(watch: Watch) -> float:
+def log_softmax_and_cross_entropy_again(watch: Watch) -> float:
     """CrossEntropyLoss follows LogSoftmax, which a second one does not change."""
     torch.manual_seed(0)
     x, t = pictures()
@@ -210,7 +210,7 @@ def dice_and_entropy(watch: Watch) -> float:
         return float(((model(x) > 0) & mask.bool()).sum() / ((model(x) > 0) | mask.bool()).sum())
 
 
-def hinge_of_signs(watch: Watch) -> float:
+def hinge_of_signs_again(watch: Watch) -> float:
     """Labels −1 and 1 and a hinge loss by hand: one output without a sigmoid."""
     torch.manual_seed(0)
     words, t = texts()
@@ -388,7 +388,7 @@ def upper_quantile(watch: Watch) -> float:
 
 
 CASES = (
-    LookAlike(log_softmax_and_cross_entropy, learns=0.9),
+    LookAlike(log_softmax_and_cross_entropy_again, learns=0.9),
     LookAlike(squared_error_of_shares, learns=0.95),
     LookAlike(logarithm_outside, learns=0.85),
     LookAlike(two_units_for_two_classes, learns=0.95),
@@ -399,7 +399,7 @@ CASES = (
     LookAlike(four_parts_of_a_batch, learns=0.95),
     LookAlike(density_above_one, learns=0.9),
     LookAlike(dice_and_entropy, learns=0.8),
-    LookAlike(hinge_of_signs, learns=0.9),
+    LookAlike(hinge_of_signs_again, learns=0.9),
     LookAlike(pixels_as_classes, learns=0.8),
     LookAlike(words_left_out, learns=0.85),
     LookAlike(ranks_of_quality, learns=0.9),

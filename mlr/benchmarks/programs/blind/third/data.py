@@ -107,7 +107,7 @@ def first_batch_again(watch: Watch, faulty: bool) -> float:
     return explained(model, x, y)
 
 
-def shuffled_apart(watch: Watch, faulty: bool) -> float:
+def shuffled_apart_again(watch: Watch, faulty: bool) -> float:
     """Features and labels are shuffled before training, each in an order of its own."""
     torch.manual_seed(0)
     x, t = pictures()
@@ -157,7 +157,7 @@ CASES = (
         source="https://github.com/ZhaoJ9014/face.evoLVe/pull/39",
     ),
     Faulty(
-        shuffled_apart,
+        shuffled_apart_again,
         ("targets_shuffled",),
         learns=0.9,
         fails=0.3,

@@ -148,7 +148,7 @@ def order_of_pairs(watch: Watch) -> float:
         return float(((score > score.T) == (y > y.T)).float().mean())
 
 
-def three_quantiles(watch: Watch) -> float:
+def three_quantiles_again(watch: Watch) -> float:
     """Three quantiles are compared with one column of targets by the pinball loss."""
     torch.manual_seed(0)
     x, y = wave(640)
@@ -345,7 +345,7 @@ def grey_pixels_under_bce(watch: Watch) -> float:
     return explained(model, x, x)
 
 
-def words_behind_a_mask(watch: Watch) -> float:
+def words_behind_a_mask_again(watch: Watch) -> float:
     """A transformer's targets are its inputs, but where they are masked: -100 elsewhere."""
     torch.manual_seed(0)
     text = sentences(400)
@@ -404,7 +404,7 @@ CASES = (
     LookAlike(classes_come_first, learns=0.95),
     LookAlike(density_of_narrow_peaks, learns=0.95),
     LookAlike(order_of_pairs, learns=0.9),
-    LookAlike(three_quantiles, learns=0.95),
+    LookAlike(three_quantiles_again, learns=0.95),
     LookAlike(four_batches_a_step, learns=0.9),
     LookAlike(head_on_random_features, learns=0.95),
     LookAlike(code_of_plus_and_minus, learns=0.75),
@@ -414,6 +414,6 @@ CASES = (
     LookAlike(count_of_marks, learns=0.9),
     LookAlike(grades_by_thresholds, learns=0.8),
     LookAlike(grey_pixels_under_bce, learns=0.7),
-    LookAlike(words_behind_a_mask, learns=0.8),
+    LookAlike(words_behind_a_mask_again, learns=0.8),
     LookAlike(rain_under_a_relu, learns=0.9),
 )
