@@ -32,7 +32,6 @@ def pytest_configure(config) -> None:
                 config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, True))
 
 
-@pytest.hookimpl(trylast=True)
 MANY_PAIRS = ("objectives", "heads", "losses", "training/test_alone.py", "training/test_twins.py")
 FURTHER_PARTS = re.compile(
     "poisson|negative_binomial|laplace|student_t|gamma|log_normal|beta|mdn|quantile|entmax|cumul|coral"
@@ -42,17 +41,17 @@ FURTHER_PARTS = re.compile(
 FAST = 4
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items) -> None:
-    """Mark three in four cases of what all pairs are held to as slow, of the further parts.
-
-    Keep tests of one group on one worker: pytest 9.2 does not read what xdist 3.8 sets.
-    """
+def pytest_itemcollected(item) -> None:
+    """Mark three in four cases of what all pairs are held to as slow, of the further parts."""
     folders = tuple(str(Path(__file__).parent / part) for part in MANY_PAIRS)
-    for item in items:
-        of_pairs = str(item.path).startswith(folders) and FURTHER_PARTS.search(item.name)
-        if of_pairs and "[" in item.name and crc32(item.name.encode()) % FAST:
-            item.add_marker(pytest.mark.slow)
+    of_pairs = str(item.path).startswith(folders) and FURTHER_PARTS.search(item.name)
+    if of_pairs and "[" in item.name and crc32(item.name.encode()) % FAST:
+        item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items) -> None:
+    """Keep tests of one group on one worker: pytest 9.2 does not read what xdist 3.8 sets."""
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:

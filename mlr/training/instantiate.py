@@ -19,6 +19,7 @@ from mlr.core.checks import InputError, nearest, typed, unknown
 from mlr.data import SOURCES
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
+from mlr.losses.base import Loss
 from mlr.models import MODELS, Model, UserModule
 from mlr.probes import ProbeSettings
 from mlr.training import OPTIMIZERS, SCHEDULES, LearningRate, Optimizer
