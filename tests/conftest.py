@@ -38,11 +38,11 @@ FURTHER_PARTS = re.compile(
     "|corn|huber|log_cosh|pinball|expectile|nll|symmetric|poly1|asymmetric|tversky",
     re.IGNORECASE,
 )
-FAST = 4
+FAST = 10
 
 
 def pytest_itemcollected(item) -> None:
-    """Mark three in four cases of what all pairs are held to as slow, of the further parts."""
+    """Mark nine in ten cases of what all pairs are held to as slow, of the further parts."""
     folders = tuple(str(Path(__file__).parent / part) for part in MANY_PAIRS)
     of_pairs = str(item.path).startswith(folders) and FURTHER_PARTS.search(item.name)
     if of_pairs and "[" in item.name and crc32(item.name.encode()) % FAST:

@@ -180,7 +180,9 @@ def test_every_position_among_any_number(kind, head, loss, classes, dtype):
         assert_identical(results[position], alone)
 
 
-@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (2, 2), (4, 4)])
+@pytest.mark.parametrize(
+    ("classes", "outputs"), [(2, 1), *(pytest.param(n, n, marks=pytest.mark.slow) for n in (2, 4))]
+)
 @pytest.mark.parametrize(
     "kind", ["lanes", *(pytest.param(one, marks=pytest.mark.slow) for one in ("narrow", "wide"))]
 )
