@@ -621,7 +621,7 @@ const engine = (() => {
     return t.length === 1 ? t[0] : largest(t);
   }
 
-  return { KERNELS, HEADS, Training, decide, orderOf, drawn, sparsemax };
+  return { KERNELS, HEADS, MIDDLE, Training, orderOf, drawn };
 })();
 
 if (typeof module !== "undefined") module.exports = engine;

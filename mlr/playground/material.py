@@ -1,4 +1,4 @@
-"""What the page hands to its engine: examples, seeds of the draws, and which pairs are legal."""
+"""Values that the page hands to its engine: examples, seeds of the draws, legal pairs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ OFFERED_LOSSES = ("se", "bce", "ce", "matching", "mae", "hinge", "focal", "gce",
 SEEDS = range(20)
 EXAMPLES = 800
 """In all three splits; the page has those of the training, 480."""
-DRAWN = ("output.weight", "output.bias", "hidden1.weight", "hidden1.bias")
-DRAWN += ("hidden2.weight", "hidden2.bias")
+DRAWN = tuple(
+    f"{layer}.{kind}" for layer in ("output", "hidden1", "hidden2") for kind in ("weight", "bias")
+)
 """Parameters with a generator of their own."""
 
 
 @dataclass(frozen=True)
-class Examples:
+class Offered:
     """Data that the page offers.
 
     Attributes:
@@ -46,21 +47,21 @@ class Examples:
 
 
 _DRAWN = (f"data.n={EXAMPLES}", "data.seed=0")
-DATA: Mapping[str, Examples] = {
-    "neuron": Examples("one example: input 1, target 0", Neuron(), ("data=neuron",)),
-    "blobs": Examples("two blobs", Blobs(n=EXAMPLES, seed=0), ("data=blobs", *_DRAWN)),
-    "blobs3": Examples(
+DATA: Mapping[str, Offered] = {
+    "neuron": Offered("one example: input 1, target 0", Neuron(), ("data=neuron",)),
+    "blobs": Offered("two blobs", Blobs(n=EXAMPLES, seed=0), ("data=blobs", *_DRAWN)),
+    "blobs3": Offered(
         "three blobs",
         Blobs(n=EXAMPLES, classes=3, seed=0),
         ("data=blobs", "data.classes=3", *_DRAWN),
     ),
-    "moons": Examples("two moons", Moons(n=EXAMPLES, seed=0), ("data=moons", *_DRAWN)),
-    "xor": Examples("xor", Xor(n=EXAMPLES, seed=0), ("data=xor", *_DRAWN)),
-    "outliers": Examples(
+    "moons": Offered("two moons", Moons(n=EXAMPLES, seed=0), ("data=moons", *_DRAWN)),
+    "xor": Offered("xor", Xor(n=EXAMPLES, seed=0), ("data=xor", *_DRAWN)),
+    "outliers": Offered(
         "outliers on the right side", Outliers(n=EXAMPLES, seed=0), ("data=outliers", *_DRAWN)
     ),
-    "digits": Examples(
-        "180 handwritten digits",
+    "digits": Offered(
+        "179 handwritten digits",
         Digits(val_fraction=0.1, test_fraction=0.8),
         ("data=digits", "data.val_fraction=0.1", "data.test_fraction=0.8"),
     ),
@@ -95,7 +96,7 @@ def _title(loss: type) -> str:
     return (loss.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
-def _data(examples: Examples) -> dict[str, Any]:
+def _data(examples: Offered) -> dict[str, Any]:
     import numpy as np
 
     dataset: Dataset = examples.source.load(0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 from mlr.analysis.webpage import BASE, document
 from mlr.core.commandline import for_others
@@ -65,7 +67,7 @@ gradient ‖dL/dz‖; a cross marks one that is stuck: wrong, and almost without
 <footer class="small">Space plays and pauses, → makes one update, r resets. Numbers are float64 and
 those of mlr: the same kernels, initial values and orders of the examples. Made by
 <code>{escape(for_others("play"))}</code>.</footer>
-<script type="application/json" id="material">{_inert(json.dumps(handed, ensure_ascii=False))}</script>
+<script type="application/json" id="material">{_inert(handed)}</script>
 {scripts}"""
     return document("Playground: heads and losses", POLICY, style, body)
 
@@ -105,6 +107,6 @@ def _side(side: str, where: str) -> str:
 """
 
 
-def _inert(text: str) -> str:
-    """Return JSON that ends no script element."""
-    return text.replace("<", "\\u003c")
+def _inert(values: Mapping[str, Any]) -> str:
+    """Write JSON that ends no script element."""
+    return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")

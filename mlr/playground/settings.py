@@ -29,7 +29,7 @@ COLUMNS = (1, 2, 64)
 
 @dataclass(frozen=True)
 class Opening:
-    """What the page opens with.
+    """Setting and examples that the page opens with.
 
     Attributes:
         state: settings by the page's names.
@@ -155,11 +155,15 @@ def _examples(run: Recorded, spec: RunSpec) -> dict[str, Any]:
     columns = int(np.prod(features.shape[1:]))
     name = f"data={data.name}"
     if data.classes is None:
-        raise InputError(f"{name} has targets that are no classes; the playground has classes only.")
+        raise InputError(
+            f"{name} has targets that are no classes; the playground has classes only."
+        )
     if data.train.weights is not None:
         raise InputError(f"{name} weighs its examples, which the playground does not.")
     if spec.source.in_file_order or spec.source.drop_last:
-        raise InputError(f"{name} is not shuffled, or drops examples, which the playground does not.")
+        raise InputError(
+            f"{name} is not shuffled, or drops examples, which the playground does not."
+        )
     if columns not in COLUMNS:
         raise InputError(
             f"{name} has {columns} features; the playground has pictures of 1, 2 or 8×8 of them."
@@ -189,4 +193,9 @@ def _overrides(run: Recorded, spec: RunSpec) -> list[str]:
     own = {key: value for key, value in leaves(spec.config["data"]) if value != usual.get(key)}
     if "seed" in usual:  # the page may be set to another seed
         own["seed"] = spec.config["seed"] if usual["seed"] is None else own.get("seed")
-    return [f"data={name}", *(override(f"data.{key}", value_text(one)) for key, one in own.items())]
+    return [f"data={name}", *(_typed(f"data.{key}", one) for key, one in own.items())]
+
+
+def _typed(key: str, value: Any) -> str:
+    """Return an override; only text may need quotes."""
+    return override(key, value) if isinstance(value, str) else f"{key}={value_text(value)}"

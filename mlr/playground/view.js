@@ -177,6 +177,7 @@ function restart() {
     panel.series = { step: [], loss: [], accuracy: [], wrong: [], right: [], stuck: [] };
     panel.range = null;
     panel.since = null;
+    panel.next = 0;
     panel.refusal.textContent = refused || "";
     panel.body.hidden = Boolean(refused);
     if (panel.training) record(panel);
@@ -193,6 +194,7 @@ function restart() {
 function record(panel) {
   const { series } = panel, found = panel.training.evaluate(state.threshold);
   panel.found = found;
+  panel.next = Math.ceil(1.1 * panel.training.step) + 1;
   const steps = series.step;
   if (steps.length && steps[steps.length - 1] === panel.training.step) return;
   steps.push(panel.training.step);
@@ -212,6 +214,8 @@ function advance(count) {
       const own = panel.training;
       if (own.diverged) continue;
       own.update();
+      // at speed a frame has thousands of updates, and the axis of the series is logarithmic
+      if (own.step >= panel.next) record(panel);
       // of a single example one can say when it became right
       if (own.data.count === 1 && panel.since === null && own.judge(0).right) {
         panel.since = own.step;
@@ -293,7 +297,9 @@ function drawPlane(panel) {
   const { ink, width, height } = prepared(panel.plane), { given } = panel.training.data;
   const { bounds: [[left, right], [low, high]], features } = decoded[state.data];
   ink.imageSmoothingEnabled = true;
-  ink.drawImage(background(panel, [left, right], [low, high]), 0, 0, width, height);
+  const back = background(panel, [left, right], [low, high]);
+  ink.drawImage(back.image, 0, 0, width, height);
+  boundary(ink, width, height, back);
   // area, and not radius, is proportional to ‖dL/dz‖; the smallest stay visible
   const { sizes } = panel.found, scale = Math.max(...sizes, 0.5);
   const places = given.map((_, n) => [
@@ -310,12 +316,16 @@ function drawPlane(panel) {
 function background(panel, [left, right], [low, high]) {
   const own = panel.training, { head } = own.setting, { small } = panel;
   const paper = rgb(colours.paper), tints = colours.classes.map(rgb), point = [0, 0];
+  const classes = Math.max(own.data.outputs, 2);
+  const scores = new Float64Array(GRID * GRID * classes); // what decides: the largest
   const image = new ImageData(GRID, GRID);
   for (let row = 0; row < GRID; row++) {
     point[1] = high - ((row + 0.5) / GRID) * (high - low);
     for (let column = 0; column < GRID; column++) {
       point[0] = left + ((column + 0.5) / GRID) * (right - left);
-      const parts = shares(head, own.forward(point)), at = 4 * (row * GRID + column);
+      const z = own.forward(point), at = 4 * (row * GRID + column);
+      scores.set(z.length === 1 ? [engine.MIDDLE[head], z[0]] : z, (at / 4) * classes);
+      const parts = shares(head, z);
       for (let c = 0; c < 3; c++) {
         let tint = 0;
         for (let k = 0; k < parts.length; k++) tint += parts[k] * tints[k % tints.length][c];
@@ -326,7 +336,44 @@ function background(panel, [left, right], [low, high]) {
   }
   small.width = small.height = GRID;
   small.getContext("2d").putImageData(image, 0, 0);
-  return small;
+  return { image: small, scores, classes };
+}
+
+// where the decided class changes, between the cells' centres
+function boundary(ink, width, height, { scores, classes }) {
+  const best = (cell) => {
+    let at = cell * classes;
+    for (let k = at; k < (cell + 1) * classes; k++) if (scores[k] > scores[at]) at = k;
+    return at - cell * classes;
+  };
+  const chosen = Uint8Array.from({ length: GRID * GRID }, (_, cell) => best(cell));
+  const place = (cell) => [((cell % GRID) + 0.5) / GRID * width,
+    (Math.floor(cell / GRID) + 0.5) / GRID * height];
+  const crossing = (from, to) => {
+    const [a, b] = [chosen[from], chosen[to]];
+    if (a === b) return null;
+    const before = scores[from * classes + a] - scores[from * classes + b];
+    const after = scores[to * classes + b] - scores[to * classes + a];
+    const share = before / (before + after || 1), [x, y] = place(from), [u, v] = place(to);
+    return [x + share * (u - x), y + share * (v - y)];
+  };
+  ink.strokeStyle = colours.ink;
+  ink.lineWidth = 1.5;
+  ink.beginPath();
+  for (let row = 0; row + 1 < GRID; row++) {
+    for (let column = 0; column + 1 < GRID; column++) {
+      const at = row * GRID + column, corners = [at, at + 1, at + GRID + 1, at + GRID];
+      const found = corners.map((one, n) => crossing(one, corners[(n + 1) % 4])).filter(Boolean);
+      if (!found.length) continue;
+      const centre = found.length === 2 ? found[1]
+        : [0, 1].map((axis) => found.reduce((sum, one) => sum + one[axis], 0) / found.length);
+      for (const one of found.length === 2 ? found.slice(0, 1) : found) {
+        ink.moveTo(...one);
+        ink.lineTo(...centre);
+      }
+    }
+  }
+  ink.stroke();
 }
 
 const isStuck = (panel, n) => !panel.found.rights[n] && panel.found.sizes[n] < state.threshold;
@@ -632,7 +679,7 @@ function drawWeights(panel) {
   let x = 4;
   for (const { name, fanIn, fanOut, weight, bias } of layers) {
     ink.fillStyle = colours.ink;
-    ink.fillText(cell * (fanIn + 1) > 60 ? `${name}: weights, bias` : name, x, 13);
+    ink.fillText(layers.length === 1 ? `${name}: weights, bias` : name, x, 13);
     for (let j = 0; j < fanOut; j++) {
       for (let i = 0; i <= fanIn; i++) {
         const value = i < fanIn ? weight[j * fanIn + i] : bias[j];
