@@ -5,7 +5,7 @@ ARGS ?=
 FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check picture lecture docs docs-links dist benchmark clean
+.PHONY: help install train play board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check picture lecture docs docs-links dist benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ install: .venv/installed  ## create .venv with the pinned versions
 
 train: install  ## train two losses side by side, or ARGS="head=sigmoid loss=se"
 	@$(BIN)/python scripts/train.py $(or $(ARGS),$(FIRST))
+
+play: install  ## write playground.html and open it: heads and losses live in the browser
+	@$(BIN)/python scripts/play.py $(ARGS)
 
 board: install  ## open TensorBoard on all runs
 	@$(BIN)/python scripts/board.py $(ARGS)

@@ -23,10 +23,10 @@ LAYERS = [
     {"remedies"},
     {"app"},
     {"plugins", "__main__", "interval", "watch", "testing"},
-    {"lecture"},
+    {"lecture", "playground"},
     {"benchmarks", "docs"},
 ]
-ABOVE = {"lecture", "benchmarks", "docs"}
+ABOVE = {"lecture", "playground", "benchmarks", "docs"}
 """Rooms that are no part of the product."""
 NAMED_IN = {"app/cli/main.py"}
 """Modules of the product that may name the rooms above it: the table of commands."""

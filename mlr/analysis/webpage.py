@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
+from pathlib import Path
+
+from mlr.core.checks import InputError
 
 BASE = files("mlr.analysis").joinpath("page.css").read_text(encoding="utf-8")
 """Stylesheet of all pages: large system type, light and dark, hall and phone and paper."""
@@ -30,3 +34,14 @@ def document(title: str, policy: str, style: str, body: str) -> str:
 </body>
 </html>
 """
+
+
+def refuse_foreign_page(path: Path) -> None:
+    """Refuse to overwrite a page that mlr has not written.
+
+    Raises:
+        InputError: `path` is one.
+    """
+    with suppress(OSError):  # no such file, or an error that writing will report
+        if path.is_file() and GENERATOR.encode() not in path.read_bytes():
+            raise InputError(f"{path} was not written by mlr; move it, or stand in another folder.")

@@ -37,7 +37,7 @@ CHAPTERS = (
     "predictions", "dashboards",
     "compare", "notebooks", "figures", "sweeps", "clusters", "runs", "objective", "numerics",
     "own_loop", "trainers", "check", "program_faults", "foreign_logs", "extending", "own_modules",
-    "lecture", "commands", "api", "design", "contributing", "citing",
+    "lecture", "playground", "commands", "api", "design", "contributing", "citing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 

@@ -17,6 +17,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.text import Text
 
+from mlr.analysis.webpage import refuse_foreign_page
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
@@ -44,7 +45,7 @@ def main(names: Sequence[str]) -> int:
         WriteError: A folder or the page cannot be written.
     """
     slides, out = select_slides(names), console.console()
-    render.refuse_foreign_page(FOLDER)
+    refuse_foreign_page(FOLDER / render.FILE)
     try:
         answers = _ask(slides, out)
     except KeyboardInterrupt:

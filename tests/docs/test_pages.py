@@ -38,6 +38,7 @@ GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
 FIGURES = [line for line in COMMANDS if line.startswith("python scripts/figures.py")]
 USING = [line for line in COMMANDS if re.match(r"python scripts/(predict|export)", line)]
+PLAYING = [line for line in COMMANDS if line.startswith("python scripts/play.py")]
 READERS = re.compile(r"python scripts/(explain|compare|report|verify)")
 FOREIGN = [line for line in COMMANDS if line.startswith("python scripts/explain.py logs")]
 READING = [line for line in COMMANDS if READERS.match(line) and line not in FOREIGN]
@@ -75,6 +76,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
         *FOREIGN,
         *FIGURES,
         *USING,
+        *PLAYING,
         *(f"make {target}" for target in MAKE),
         "python scripts/board.py",
     }
@@ -211,6 +213,19 @@ def test_a_run_predicts_and_is_exported(tmp_path, monkeypatch, capfd, script):
     expected = program(torch.tensor(values, dtype=torch.float64))
     torch.testing.assert_close(network(x).softmax(1), expected, rtol=1e-5, atol=1e-6)
     assert len(USING) == 3
+
+
+def test_a_run_is_played_by_the_commands(script, tmp_path):
+    with chdir(tmp_path):
+        assert trained("python scripts/train.py experiment=xor model.widths=[8] epochs=1") == 0
+        (run,) = Path("runs").glob("*/*")
+    for line in PLAYING:
+        line = re.sub(r"runs/\S+", str(run), line)
+        shown = script(*words(line), folder=tmp_path)
+        assert (shown.code, shown.err) == (0, "")
+        assert shown.out == "page         playground.html\n"
+    assert "those of " in (tmp_path / "playground.html").read_text(encoding="utf-8")
+    assert len(PLAYING) == 2
 
 
 @pytest.fixture(scope="module")

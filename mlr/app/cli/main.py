@@ -30,10 +30,12 @@ COMMANDS = {
     "report": "write one HTML page about runs, which works offline",
     "verify": "check every file of runs against its checksum",
     "lecture": "run the lecture and write its page",
+    "play": "play with heads and losses in the browser, without a server",
     "board": "open TensorBoard on runs, in the browser",
 }
 ELSEWHERE = {
     "lecture": "mlr.lecture.cli",
+    "play": "mlr.playground.cli",
     "benchmark": "mlr.benchmarks.cli",
 }
 """Modules of commands that stand above the application, which imports none of them."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from mlr.analysis.webpage import BASE, GENERATOR, document
-from mlr.core.checks import InputError
+from mlr.analysis.webpage import BASE, document
 from mlr.core.commandline import for_others
 from mlr.core.durable import atomic_write
 from mlr.lecture.page import introduction
@@ -81,18 +79,6 @@ table + table { margin-top: 2.2rem; }
 }
 """
 )
-
-
-def refuse_foreign_page(folder: Path) -> None:
-    """Refuse to overwrite an index.html that mlr has not written.
-
-    Raises:
-        InputError: `folder` has one.
-    """
-    path = folder / FILE
-    with suppress(OSError):  # no such file, or an error that writing will report
-        if path.is_file() and GENERATOR.encode() not in path.read_bytes():
-            raise InputError(f"{path} was not written by mlr; move it, or stand in another folder.")
 
 
 def write_html(folder: Path, chapters: Sequence[Chapter], saved: Sequence[SavedAnswer]) -> Path:

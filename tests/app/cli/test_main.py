@@ -42,7 +42,7 @@ def test_the_help_lists_the_commands(mlr):
     listed = re.findall(r"^  (\w+)  +\w+", out, re.MULTILINE)
     assert listed == [
         *("train", "compare", "explain", "predict", "export", "figures", "report", "verify"),
-        *("lecture", "board"),
+        *("lecture", "play", "board"),
     ]
     assert mlr()[0] == 2
 
