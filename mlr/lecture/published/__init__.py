@@ -34,13 +34,13 @@ QUICK = (
     Slide("glorot_plateaus", "Glorot and Bengio's plateaus", glorot_plateaus),
     Slide("many_classes", "Squared error and many classes", many_classes),
     Slide("squares_on_digits", "Squared error on digits", squares_on_digits),
-    Slide("cement_strength", "Ordered classes of cement", cement_strength),
+    Slide("cement", "Ordered classes of cement", cement_strength),
     Slide("nielsen_curves", "Nielsen's stored curves", nielsen_curves),
 )
 SLOW = (
     Slide("nielsen_30", "Nielsen's 30 hidden units", nielsen_30),
     Slide("nielsen_100", "Nielsen's 100 hidden units", nielsen_100),
-    Slide("noisy_labels", "Losses against wrong labels", noisy_labels),
+    Slide("noise", "Losses against wrong labels", noisy_labels),
 )
 """Sweeps of minutes to a quarter of an hour, run by name only."""
 CHAPTER = Chapter("Published results", (*QUICK, *SLOW))
