@@ -11,6 +11,7 @@ import yaml
 from mlr.app.config.output_paths import CONFIGS
 from mlr.lecture.lab import Lab
 from mlr.lecture.published import noise
+from mlr.lecture.published.files import mnist_overrides
 from tests.lecture.published.support import need_mnist
 
 README = """
@@ -38,9 +39,14 @@ def test_the_published_table_is_quoted():
 
 
 def accuracy(loss: str, q: float, share: float, seed: int) -> float:
-    """A number that tells the run, and in the order of the published table."""
-    ahead = {"ce": 0.5 - share, "phuber_ce": -0.1, "gce": 0.2 * (1 - q)}[loss]
-    return 0.9 + 0.05 * ahead + 0.001 * seed
+    """A number that tells the run, in an order that the claims allow."""
+    start, slope = {
+        ("ce", 0.7): (96.0, 5.0),
+        ("phuber_ce", 0.7): (95.0, 4.0),
+        ("gce", 0.7): (94.0, 2.0),
+        ("gce", 1.0): (80.0, 1.0),
+    }[loss, q]
+    return (start - slope * share + 0.1 * seed) / 100
 
 
 class Pretended:
@@ -66,15 +72,17 @@ class Pretended:
                         int(job["seed"]),
                     )
                 },
-                command="",
+                command=" ".join(overrides),
                 whole=CONFIGS,
+                missing=int(job.get("loss.q") == "1" and job["data.label_noise"] == "0.6"),
             )
             for job in jobs
         ]
 
 
-def test_each_number_is_of_its_own_loss_noise_and_seeds():
+def test_each_number_is_of_its_own_loss_noise_and_seeds(monkeypatch):
     lab = Pretended()
+    monkeypatch.setattr(noise, "never_found", lambda run: run.missing)
     answer = noise.noisy_labels(lab)
     assert answer.holds
     named = {"CE": ("ce", 0.7), "GCE": ("gce", 0.7), "linear": ("gce", 1.0)}
@@ -85,26 +93,59 @@ def test_each_number_is_of_its_own_loss_noise_and_seeds():
         here = [100 * accuracy(*named[loss], share, seed) for seed in (0, 1, 2)]
         assert row.ours == pytest.approx(mean(here))
         assert row.published == noise.PUBLISHED[loss][round(share / 0.2)]
-    assert len(answer.rows) == 16 + 4
+    ending = " never find some digit"
+    assert {what: row.ours for what, row in rows.items() if what.endswith(ending)} == {
+        f"{loss}: runs that{ending}": "3 of 12" if loss == "linear" else "0 of 12"
+        for loss in noise.PUBLISHED
+    }
+    assert len(answer.rows) == 16 + 4 + 2 + 4 + len(noise.FULL)
+    assert answer.pictures[0].command == " && ".join(map(" ".join, lab.typed))
     assert all("experiment=noisy_labels" in words for words in lab.typed)
 
 
+NONE = dict.fromkeys(ACCURACIES, 0)
+
+
 def test_margins_and_claims_follow_from_the_accuracies():
-    answer = noise.answer_of(ACCURACIES)
-    margins = [row for row in answer.rows if row.what.startswith("GCE − CE")]
-    assert [row.published for row in margins] == pytest.approx([-0.3, -0.1, -0.1, 0.1])
-    assert [row.ours for row in margins] == pytest.approx([-1.5, 0.0, 0.25, 1.0])
-    assert [claim.measured for claim in answer.claims] == ["by 1.5 points", "by 1.0 points"]
-    assert answer.holds
-    assert "CE with right labels (96.5 %), GCE with 60 % wrong ones (92.5 %), as in" in (
-        answer.sentence
+    answer = noise.answer_of(ACCURACIES, NONE)
+    margins = {row.what: (row.published, row.ours) for row in answer.rows if "points" in row.what}
+    assert margins == {
+        "CE: points lost by 60 % wrong labels": pytest.approx((1.1, 5.0)),
+        "GCE: points lost by 60 % wrong labels": pytest.approx((0.7, 2.5)),
+        "linear: points lost by 60 % wrong labels": pytest.approx((-2.6, 0.0)),
+        "PHuber-CE: points lost by 60 % wrong labels": pytest.approx((1.4, 0.0)),
+        "GCE − CE, 0 % wrong labels: points": pytest.approx((-0.3, -1.5)),
+        "GCE − CE, 60 % wrong labels: points": pytest.approx((0.1, 1.0)),
+    }
+    assert answer.sentence == (
+        "With right labels CE is best, with 96.5 % of the test images. 60 % wrong ones cost CE 5.0 "
+        "points and GCE 2.5 (published: 1.1 and 0.7), and GCE − CE is then +1.0 points (published: "
+        "+0.1)."
     )
+    assert [claim.measured for claim in answer.claims] == [
+        "by 1.0 to 2.0 points",
+        "2.0 to 3.0 against 5.0 to 5.0 points",
+        "by 5.0 points or more",
+    ]
+    assert answer.holds
 
 
-def test_another_order_is_reported():
-    turned = noise.answer_of(ACCURACIES | {"CE": ACCURACIES["GCE"], "GCE": ACCURACIES["CE"]})
-    assert [claim.holds for claim in turned.claims] == [False, False]
-    assert ", not as in the published table" in turned.sentence
+def test_each_claim_of_the_losses_can_fail():
+    gce, linear = ACCURACIES["GCE"], ACCURACIES["linear"]
+    for changed, holding in (
+        # behind in one seed; loses more in one seed; ahead at 60 %
+        ({"GCE": ((95.0, 97.5), *gce[1:3], (93.0, 93.0))}, [False, True, True]),
+        ({"GCE": (*gce[:3], (92.0, 89.9))}, [True, False, True]),
+        ({"linear": (*linear[:3], (90.5, 90.5))}, [True, True, False]),
+    ):
+        answer = noise.answer_of(ACCURACIES | changed, NONE)
+        assert [claim.holds for claim in answer.claims] == holding
+
+
+def test_digits_that_are_never_found_are_counted(monkeypatch):
+    recalls = {"classes": {"recall": [0.9, 0, 0.001, 0.5, 0, 1, 1, 1, 1, 1]}}
+    monkeypatch.setattr(noise, "read_runs", lambda folder: [SimpleNamespace(anatomy=recalls)])
+    assert noise.never_found(SimpleNamespace(folder=CONFIGS)) == 2
 
 
 def test_the_shortening_is_as_told():
@@ -118,17 +159,33 @@ def test_the_shortening_is_as_told():
     assert round(full / updates) == 33
     assert round(100 * updates / full) == 3
     assert 10 ** (full / 10_000) == pytest.approx(5600, rel=0.01)
-    published = float(re.search(r"schedule\.gamma=(\S+)", text)[1])
-    assert published**10_000 == pytest.approx(0.1, rel=1e-5)
+    recipe = dict(word.split("=") for word in noise.RECIPE)
+    assert float(recipe["schedule.gamma"]) ** 10_000 == pytest.approx(0.1, rel=1e-5)
+    assert " ".join(noise.RECIPE) in text
     told = " ".join(noise.noisy_labels.__doc__.split())
     assert "3 epochs over 12,000, 3 % of their updates" in told
     assert "to a tenth in all, not to 1/5600" in told
-    titles = [picture.title for picture in noise.answer_of(ACCURACIES).pictures]
+    titles = [picture.title for picture in noise.answer_of(ACCURACIES, NONE).pictures]
     assert titles == ["here: 1,125 updates, 2 seeds", "published: 37,500 updates"]
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_gce_is_ahead_with_wrong_labels_only(monkeypatch, tmp_path):
+def test_the_losses_of_the_shortened_table_are_ordered_as_told(monkeypatch, tmp_path):
     need_mnist(monkeypatch)
-    assert noise.noisy_labels(Lab(tmp_path)).holds
+    answer = noise.noisy_labels(Lab(tmp_path))
+    assert answer.holds
+    (linear,) = [
+        row for row in answer.rows if row.what == "linear: runs that never find some digit"
+    ]
+    assert linear.ours != "0 of 12"
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_stored_run_comes_again(monkeypatch, tmp_path):
+    """Three minutes of one core; other versions of torch round otherwise."""
+    need_mnist(monkeypatch)
+    words = ("experiment=noisy_labels", "loss=ce", "data.label_noise=0.6", *mnist_overrides())
+    run = Lab(tmp_path).run(*words, *noise.RECIPE)
+    assert 100 * run.metrics["accuracy/test"] == pytest.approx(noise.FULL["CE", 0.6], abs=0.3)
