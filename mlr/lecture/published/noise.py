@@ -108,13 +108,14 @@ def answer_of(
     """
     means = {loss: [mean(seeds) for seeds in cells] for loss, cells in found.items()}
     lost = {loss: row[0] - row[-1] for loss, row in means.items()}
-    ahead = means["GCE"][-1] - means["CE"][-1]
+    ahead = [gce - ce for gce, ce in zip(found["GCE"][-1], found["CE"][-1], strict=True)]
     best = max(means, key=lambda loss: means[loss][0])
+    by_seed = f"by seed {_signed(min(ahead))} to {_signed(max(ahead))}"
     sentence = (
         f"With right labels {best} is best, with {means[best][0]:.1f} % of the test images. 60 % "
         f"wrong ones cost CE {lost['CE']:.1f} points and GCE {lost['GCE']:.1f} (published: "
-        f"{_lost('CE'):.1f} and {_lost('GCE'):.1f}), and GCE − CE is then {_signed(ahead)} points "
-        f"(published: {_signed(_ahead(-1))})."
+        f"{_lost('CE'):.1f} and {_lost('GCE'):.1f}). GCE − CE is then {_signed(mean(ahead))} "
+        f"points, {by_seed} (published: {_signed(_ahead(-1))})."
     )
     theirs = {loss: tuple((value,) for value in row) for loss, row in PUBLISHED.items()}
     seeds = len(found["CE"][0])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from pathlib import Path
 from statistics import mean
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from mlr.lecture.published import noise
 from mlr.lecture.published.files import mnist_overrides
 from tests.lecture.published.support import need_mnist
 
+PAGE = Path(noise.__file__).parents[2] / "docs" / "lecture.md"
 README = """
 | CE              | **99.1±0.1** | **98.8±0.0** | **98.6±0.0** | 98.0±0.1  |
 | linear          | 95.0±3.5  | 98.5±0.1  | 98.2±0.0  | 97.6±0.0  |
@@ -119,8 +121,8 @@ def test_margins_and_claims_follow_from_the_accuracies():
     }
     assert answer.sentence == (
         "With right labels CE is best, with 96.5 % of the test images. 60 % wrong ones cost CE 5.0 "
-        "points and GCE 2.5 (published: 1.1 and 0.7), and GCE − CE is then +1.0 points (published: "
-        "+0.1)."
+        "points and GCE 2.5 (published: 1.1 and 0.7). GCE − CE is then +1.0 points, by seed +1.0 "
+        "to +1.0 (published: +0.1)."
     )
     assert [claim.measured for claim in answer.claims] == [
         "by 1.0 to 2.0 points",
@@ -179,6 +181,23 @@ def test_the_losses_of_the_shortened_table_are_ordered_as_told(monkeypatch, tmp_
         row for row in answer.rows if row.what == "linear: runs that never find some digit"
     ]
     assert linear.ours != "0 of 12"
+    told = PAGE.read_text(encoding="utf-8")
+    ours = {row.what: row.ours for row in answer.rows}
+    lost = re.search(r"cost CE more \((\S+) points\s+against (\S+?);", told)
+    for loss, text in zip(("CE", "GCE"), lost.groups(), strict=True):
+        here = ours[f"{loss}: points lost by 60 % wrong labels"]
+        assert here == pytest.approx(float(text), abs=1.0)
+    ahead = re.search(r"CE is ahead of GCE \(by (\S+) points", told)
+    assert -ours["GCE − CE, 0 % wrong labels: points"] == pytest.approx(float(ahead[1]), abs=0.5)
+
+
+def test_the_page_tells_what_is_stored_and_published():
+    told = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"finds {noise.FULL['CE', 0.6]} % of the test images, published 98.0 %" in told
+    assert noise.PUBLISHED["CE"][3] == 98.0
+    assert "published 1.1 and 0.7" in told
+    assert "published 0.3)" in told
+    assert " ".join(noise.RECIPE) in told
 
 
 @pytest.mark.slow
