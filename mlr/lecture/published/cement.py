@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from mlr.app.trained.loading import load_trained
+from mlr.core.durable import atomic_write
 from mlr.data.sampling import stratified_sample
 from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber
 from mlr.lecture.published.files import cement_file
+from mlr.records.sweep import csv_text
 
 SEEDS = 10
 LABEL = "response"
@@ -95,13 +97,9 @@ def write_split(source: Path, target: Path) -> Path:
     drawn = stratified_sample(labels, count, np.random.RandomState(RANDOM_STATE))
     assert drawn is not None, "each class has rows for both parts"
     test = set(drawn[1].tolist())
-    with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], "split"])
-        writer.writeheader()
-        writer.writerows(
-            row | {"split": "test" if number in test else "train"}
-            for number, row in enumerate(rows)
-        )
+    parts = ["test" if number in test else "train" for number in range(len(rows))]
+    lines = [[*row.values(), part] for row, part in zip(rows, parts, strict=True)]
+    atomic_write(target, csv_text([[*rows[0], "split"], *lines]).encode())
     return target
 
 

@@ -52,7 +52,7 @@ Accuracies = Mapping[str, tuple[tuple[float, ...], ...]]
 
 
 def noisy_labels(lab: Lab) -> Answer:
-    """Which loss learns digits best if 0, 20, 40 or 60 % of the training labels are wrong?
+    """Are losses made for wrong labels better if 20, 40 or 60 % of the labels of digits are wrong?
 
     The published table is of 20 epochs over 60,000 images. Ours is shortened to 3 epochs over
     12,000, 3 % of their updates, and the learning rate falls to a tenth in all, not to 1/5600:
