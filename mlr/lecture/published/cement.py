@@ -215,6 +215,8 @@ def _picture(found: Mapping[str, Errors], runs: Sequence[Trained]) -> Illustrati
         ):
             axes.plot([], [], mark, color=drawing.GREY, label=label)
         axes.plot([], [], color=drawing.INK, linewidth=2, label="published")
-        axes.legend()
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.6 * (high - low))  # room for the legend
+        axes.legend(loc="upper right")
         title = "test errors on the strength of cement, a mark for each run"
         return drawing.picture(title, figure, *runs)

@@ -33,6 +33,8 @@ COLOURS = {
     "linear": drawing.GREEN,
     "PHuber-CE": drawing.PURPLE,
 }
+TICKS = (1, 2, 3, 5, 10, 20, 30, 50)
+"""Errors in percent that an axis may name."""
 SOURCE = "github.com/dmizr/phuber, README"
 RECIPE = (
     "data.train_size=null",
@@ -224,16 +226,23 @@ def _claims(found: Accuracies) -> tuple[Claim, ...]:
 
 
 def _picture(title: str, found: Accuracies, runs: Sequence[Trained] = ()) -> Illustration:
-    """Draw means over seeds against the share of wrong labels, with bars from least to most."""
+    """Draw mean errors against the share of wrong labels, with bars from least to most."""
+    shares = [100 * noise for noise in NOISES]
     with drawing.canvas(**drawing.HALF) as (figure, axes):
         for loss, cells in found.items():
-            means = [mean(seeds) for seeds in cells]
+            wrong = [[100 - accuracy for accuracy in seeds] for seeds in cells]
+            means = [mean(seeds) for seeds in wrong]
             ends = [
-                [middle - min(seeds) for middle, seeds in zip(means, cells, strict=True)],
-                [max(seeds) - middle for middle, seeds in zip(means, cells, strict=True)],
+                [middle - min(seeds) for middle, seeds in zip(means, wrong, strict=True)],
+                [max(seeds) - middle for middle, seeds in zip(means, wrong, strict=True)],
             ]
-            percent = [100 * noise for noise in NOISES]
-            axes.errorbar(percent, means, ends, marker="o", color=COLOURS[loss], label=loss)
-        axes.set(xlabel="wrong labels, %", ylabel="test accuracy, %")
-        axes.legend()
+            axes.errorbar(shares, means, ends, marker="o", color=COLOURS[loss], label=loss)
+        axes.set(xlabel="wrong labels, %", ylabel="test images wrong, %", yscale="log")
+        low, high = axes.get_ylim()
+        ticks = [tick for tick in TICKS if low <= tick <= high]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks(shares)
+        axes.minorticks_off()
+        axes.set_ylim(low, 2 * high)  # room for the legend
+        axes.legend(loc="upper right", ncols=2)
         return drawing.picture(title, figure, *runs)
