@@ -58,9 +58,9 @@ def cement_strength(lab: Lab) -> Answer:
     998 mixtures, 8 features, 5 classes. 200 rows are the test, the same as in the notebooks, which
     give one seed each; errors are mean distances in classes. The notebooks never call
     `model.eval()`: they measure with dropout, and normalize by the test batch. We measure in both
-    modes, and on ten other splits in evaluation mode, since 200 rows are few. Our CORAL has a
-    level for each of the 5 classes, where the notebook's constant asks for 10, and our CORN's loss
-    is divided by the examples of a batch, not by its questions.
+    modes, and on ten other splits in evaluation mode, since 200 rows are few. Our CORAL is for the
+    5 classes that there are, where the notebook's constant says 10, and our CORN's loss is divided
+    by the examples of a batch, not by its questions.
 
     Source: X. Shi, W. Cao, S. Raschka, Deep neural networks for rank-consistent ordinal
     regression based on conditional probabilities, 2023; github.com/rasbt/deeplearning-models,
