@@ -12,7 +12,7 @@ import torch
 
 from mlr.core.checks import InputError
 from mlr.lecture.lab import Lab
-from mlr.lecture.published import cement
+from mlr.lecture.published import cement, files
 from mlr.lecture.published.files import cement_file
 from mlr.training.checkpoint import load_checkpoint
 from tests.lecture.published.support import need_cement
@@ -136,6 +136,10 @@ def test_a_table_that_is_absent_is_refused(monkeypatch, tmp_path):
         cement.cement_strength(None)
     write_table(tmp_path)
     assert cement_file() == tmp_path / "cement_strength.csv"
+    monkeypatch.delenv("MLR_CEMENT")
+    monkeypatch.setattr(files, "SHARED_DATA", tmp_path)
+    beside = write_table(tmp_path / "cement")
+    assert cement_file() == beside
 
 
 @pytest.mark.slow
