@@ -16,11 +16,13 @@ from rich.table import Table
 
 from mlr.core.checks import InputError, nearest, unknown
 from mlr.lecture.page.answer import Chapter, PublishedNumber, Slide
+from mlr.lecture.published.cement import cement_strength
 from mlr.lecture.published.glorot import glorot_plateaus
 from mlr.lecture.published.hidden import nielsen_30, nielsen_100
 from mlr.lecture.published.lecun import lecun_linear
 from mlr.lecture.published.neuron import nielsen_neuron
 from mlr.lecture.published.nielsen import nielsen_curves
+from mlr.lecture.published.noise import noisy_labels
 from mlr.lecture.published.squares import many_classes, squares_on_digits
 
 NAME = "published"
@@ -32,11 +34,13 @@ QUICK = (
     Slide("glorot_plateaus", "Glorot and Bengio's plateaus", glorot_plateaus),
     Slide("many_classes", "Squared error and many classes", many_classes),
     Slide("squares_on_digits", "Squared error on digits", squares_on_digits),
+    Slide("cement", "Ordered classes of cement", cement_strength),
     Slide("nielsen_curves", "Nielsen's stored curves", nielsen_curves),
 )
 SLOW = (
     Slide("nielsen_30", "Nielsen's 30 hidden units", nielsen_30),
     Slide("nielsen_100", "Nielsen's 100 hidden units", nielsen_100),
+    Slide("noise", "Losses against wrong labels", noisy_labels),
 )
 """Sweeps of minutes to a quarter of an hour, run by name only."""
 CHAPTER = Chapter("Published results", (*QUICK, *SLOW))

@@ -1,4 +1,4 @@
-"""Data of the published results: MNIST, and the curves that Nielsen stored."""
+"""Data of the published results: MNIST, Nielsen's stored curves, the strength of cement."""
 
 from __future__ import annotations
 
@@ -79,3 +79,18 @@ def curves_folder() -> Path:
             "github.com/mnielsen/neural-networks-and-deep-learning in MLR_NIELSEN."
         )
     return folder
+
+
+def cement_file() -> Path:
+    """Find the table of cement strengths: in $MLR_CEMENT, or next to the checkout.
+
+    Raises:
+        InputError: It is not there.
+    """
+    file = Path(os.environ.get("MLR_CEMENT", SHARED_DATA / "cement")) / "cement_strength.csv"
+    if not file.is_file():
+        raise InputError(
+            f"The strengths of cement are not in {file.parent}: name a folder with the "
+            "cement_strength.csv of github.com/gagolews/ordinal_regression_data in MLR_CEMENT."
+        )
+    return file

@@ -11,12 +11,14 @@ import yaml
 from mlr.analysis.explain import RULES, findings
 from mlr.app.config.output_paths import CONFIGS
 from mlr.lecture.lab import Lab
+from mlr.lecture.published.files import cement_file
 from mlr.records.reading import Recorded, read_runs
 from tests.data.support import mnist_folder
+from tests.lecture.published.support import need_cement
 
 EXPECTED = yaml.safe_load((Path(__file__).parent / "expected.yaml").read_text())
 NONE = "none"
-OF_MNIST = ("mnist", "nielsen")
+OF_MNIST = ("mnist", "nielsen", "noisy_labels")
 ROWS = [
     pytest.param(row, marks=marks, id=row["sweep"])
     for part, marks in (
@@ -48,13 +50,16 @@ def expected_of(row, cell: str) -> set[str]:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_every_cell_gets_its_diagnosis_and_no_other(tmp_path, row):
+def test_every_cell_gets_its_diagnosis_and_no_other(tmp_path, monkeypatch, row):
     seeds = row.get("seeds", 1)
     words = row["sweep"].split()
     if any(name in row["sweep"] for name in OF_MNIST):
         if not mnist_folder().exists():
             pytest.skip(f"the real MNIST files are not in {mnist_folder()}")
         words.append(f"data.root={mnist_folder()}")
+    if "experiment=cement" in words:
+        need_cement(monkeypatch)
+        words.append(f"data.path={cement_file()}")
     trained = Lab(tmp_path / "lab").sweep(*words, f"seed=range(0,{seeds})")
     runs = [read_runs(one.folder)[0] for one in trained]
     found = [(run, cell_of(run, row["cells"]), list(findings(run)) or [NONE]) for run in runs]

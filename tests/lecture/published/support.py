@@ -35,3 +35,11 @@ def need_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     if not folder.exists():
         pytest.skip(f"Nielsen's curves are not in {folder}; name their folder in MLR_NIELSEN")
     monkeypatch.setenv("MLR_NIELSEN", str(folder))
+
+
+def need_cement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip where the strengths of cement are not."""
+    folder = Path(os.environ.get("MLR_CEMENT", REPO.parent / "shared" / "data" / "cement"))
+    if not folder.exists():
+        pytest.skip(f"the strengths of cement are not in {folder}; name their folder in MLR_CEMENT")
+    monkeypatch.setenv("MLR_CEMENT", str(folder))

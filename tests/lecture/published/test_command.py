@@ -89,7 +89,7 @@ def test_an_unknown_result_names_all_there_are():
         published.select_results(["lecun"])
     told = str(refused.value)
     assert told.startswith("Unknown result lecun. Did you mean lecun_linear? Choose from nielsen_")
-    assert told.endswith("nielsen_30, nielsen_100.")
+    assert told.endswith("nielsen_30, nielsen_100, noise.")
     assert len(told) <= 200
 
 
