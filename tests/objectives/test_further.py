@@ -24,6 +24,7 @@ from mlr.losses import (
 )
 from mlr.objectives import KERNELS, Objective
 from mlr.objectives.kernels.matching import one_less_mills
+from tests.looping import looped
 from tests.objectives import oracle_parts
 from tests.objectives.exactness import CLASSIC, lost_by_differences
 from tests.objectives.exactness import PAIRS as ALL_PAIRS
@@ -176,7 +177,7 @@ def made(head: str, loss: str, **scalars: float) -> Objective:
     return Objective(head, kinds[loss](**scalars) if scalars else loss)
 
 
-@pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
+@looped("head, loss, outputs", PAIRS)
 def test_every_pair(head, loss, outputs):
     for range_of_sizes in ((-8, 2), (1, 4)):
         assert_bounds(head.name, loss.name, measured(head.name, loss.name, outputs, 8,
@@ -192,8 +193,8 @@ def test_every_pair_at_many_points(head, loss, outputs):
         assert_bounds(head.name, loss.name, worst)
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs", "scalars"),
+@looped(
+    "head, loss, outputs, scalars",
     [(*pair, given) for pair in PAIRS for given in SCALARS.get(pair[1].name, [])],
 )
 def test_every_scalar(head, loss, outputs, scalars):
@@ -217,8 +218,8 @@ def test_the_distance_sees_what_is_wrong():
     assert distance(exact.gradient(z, t).item(), slope, mpf(0), torch.float64) < 10
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs", "size"),
+@looped(
+    "head, loss, outputs, size",
     # of several logits that share one probability ∞ − ∞ is no number
     [(*pair, 1e4) for pair in PAIRS] + [(*pair, 1e20) for pair in PAIRS]
     + [(*pair, math.inf) for pair in PAIRS if pair[2] == 1],

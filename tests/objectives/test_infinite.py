@@ -19,6 +19,7 @@ from itertools import product
 import pytest
 import torch
 
+from tests.looping import looped
 from tests.objectives.drawing import widths
 from tests.objectives.exactness import PAIRS, computed
 from tests.objectives.oracle import truth
@@ -119,7 +120,7 @@ def test_the_limit_is_what_is_written_here():
                 assert limit(head, loss, z, t) == pytest.approx([cost, *slope])
 
 
-@pytest.mark.parametrize(("head", "loss"), [pair for pair in PAIRS if pair not in POLICY])
+@looped("head, loss", [pair for pair in PAIRS if pair not in POLICY])
 def test_infinite_logits_of_further_pairs(head, loss):
     if 1 in widths(head, loss):
         cases = [([z], [t]) for z in (INF, -INF) for t in (0.0, 0.25, 1.0)]
@@ -128,7 +129,7 @@ def test_infinite_logits_of_further_pairs(head, loss):
     assert_numbers(head, loss, [(z, t, limit(head, loss, z, t)) for z, t in cases])
 
 
-@pytest.mark.parametrize(("head", "loss"), POLICY)
+@looped("head, loss", POLICY)
 def test_infinite_logits(head, loss):
     cases = [(z, t, [cost, *slope]) for z, t, cost, slope in POLICY[head, loss]]
     assert_numbers(head, loss, cases)
@@ -145,7 +146,7 @@ def assert_numbers(head, loss, cases):
             )
 
 
-@pytest.mark.parametrize(("head", "loss"), PAIRS)
+@looped("head, loss", PAIRS)
 def test_nan_stays_in_its_own_example(head, loss):
     outputs = max(k for k in widths(head, loss) if k < 4)
     for dtype in DTYPES:
