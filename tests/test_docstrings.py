@@ -5,16 +5,12 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARSED = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for room in ("mlr", "scripts", "tests")
-    for path in sorted((ROOT / room).rglob("*.py"))
-}
 PAGE_TEXT = ("mlr/lecture/slides/", "tests/lecture/test_answer.py")
 """Docstrings of slides are the questions printed on them."""
 FORBIDDEN = {
@@ -35,6 +31,16 @@ TWICE = {"Linear", "GradientProbeCallback"}
 the callback for Lightning and for transformers, of which a program imports one."""
 
 
+@cache
+def parsed() -> dict[str, ast.Module]:
+    """Parse every file: seconds, which not every worker is to pay."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for room in ("mlr", "scripts", "tests")
+        for path in sorted((ROOT / room).rglob("*.py"))
+    }
+
+
 def badly_begun(tree: ast.Module) -> Iterator[str]:
     """First lines of docstrings that begin with a relative or interrogative word."""
     for node in ast.walk(tree):
@@ -45,7 +51,7 @@ def badly_begun(tree: ast.Module) -> Iterator[str]:
 
 
 def test_a_docstring_begins_with_a_noun_or_a_verb():
-    own = {name: tree for name, tree in PARSED.items() if not name.startswith(PAGE_TEXT)}
+    own = {name: tree for name, tree in parsed().items() if not name.startswith(PAGE_TEXT)}
     assert {name: lines for name, tree in own.items() if (lines := [*badly_begun(tree)])} == {}
 
 
@@ -59,7 +65,7 @@ def test_the_rule_of_docstrings_can_be_broken(of, line):
 
 def test_no_class_name_is_used_twice():
     files = defaultdict(list)
-    for name, tree in PARSED.items():
+    for name, tree in parsed().items():
         # programs as people write them: each network is called Net
         own = name.startswith("mlr/") and not name.startswith("mlr/benchmarks/programs/")
         for node in ast.walk(tree) if own else ():
