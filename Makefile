@@ -45,7 +45,7 @@ test: install  ## run the checks and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
 	wait $$mypy; mypy=$$?; echo mypy; cat $$types; rm -f $$types; exit $$((tests | mypy))
 
-test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser; ARGS="tests/lecture" takes a part
+test-slow: install  ## run the slow tests: MNIST bars, all of the lecture, pages in Chromium, installations; ARGS="tests/lecture" takes a part
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long" $(ARGS)
 
 test-faults: install  ## kill, fill, flip and fuzz: the thorough fault injection, under a quarter of an hour

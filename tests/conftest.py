@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import gc
 import json
-import re
 import runpy
 import shutil
 import signal
@@ -13,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
-from zlib import crc32
 
 import pytest
 
@@ -30,23 +28,6 @@ def pytest_configure(config) -> None:
             if shutil.disk_usage(MEMORY).free > ROOM:
                 config.option.basetemp = mkdtemp(prefix="mlr-tests-", dir=MEMORY)
                 config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, True))
-
-
-MANY_PAIRS = ("objectives", "heads", "losses", "training/test_alone.py", "training/test_twins.py")
-FURTHER_PARTS = re.compile(
-    "poisson|negative_binomial|laplace|student_t|gamma|log_normal|beta|mdn|quantile|entmax|cumul|coral"
-    "|corn|huber|log_cosh|pinball|expectile|nll|symmetric|poly1|asymmetric|tversky",
-    re.IGNORECASE,
-)
-FAST = 10
-
-
-def pytest_itemcollected(item) -> None:
-    """Mark nine in ten cases of what all pairs are held to as slow, of the further parts."""
-    folders = tuple(str(Path(__file__).parent / part) for part in MANY_PAIRS)
-    of_pairs = str(item.path).startswith(folders) and FURTHER_PARTS.search(item.name)
-    if of_pairs and "[" in item.name and crc32(item.name.encode()) % FAST:
-        item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARSED = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for room in ("mlr", "scripts", "tests")
-    for path in sorted((ROOT / room).rglob("*.py"))
-}
 PAGE_TEXT = ("mlr/lecture/slides/", "tests/lecture/test_answer.py")
 """Docstrings of slides are the questions printed on them."""
 FORBIDDEN = {
@@ -35,18 +32,44 @@ TWICE = {"Linear", "GradientProbeCallback"}
 the callback for Lightning and for transformers, of which a program imports one."""
 
 
-def badly_begun(tree: ast.Module) -> Iterator[str]:
-    """First lines of docstrings that begin with a relative or interrogative word."""
-    for node in ast.walk(tree):
+class Outline(NamedTuple):
+    """First lines of docstrings, and names of classes."""
+
+    lines: list[str]
+    classes: list[str]
+
+
+@cache
+def outlines() -> dict[str, Outline]:
+    """Outlines of all files, which take seconds: not at collection, where each worker pays."""
+    return {
+        path.relative_to(ROOT).as_posix(): outline(path.read_text(encoding="utf-8"))
+        for room in ("mlr", "scripts", "tests")
+        for path in sorted((ROOT / room).rglob("*.py"))
+    }
+
+
+def outline(source: str) -> Outline:
+    found = Outline([], [])
+    nodes: list[ast.AST] = [ast.parse(source)]
+    for node in nodes:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            line = (ast.get_docstring(node) or "").partition("\n")[0]
-            if line.partition(" ")[0].rstrip(",:.?") in FORBIDDEN:
-                yield line
+            found.lines.append((ast.get_docstring(node) or "").partition("\n")[0])
+        if isinstance(node, ast.ClassDef):
+            found.classes.append(node.name)
+        # no expression has any
+        nodes += [one for one in ast.iter_child_nodes(node) if not isinstance(one, ast.expr)]
+    return found
+
+
+def badly_begun(lines: Iterable[str]) -> list[str]:
+    """Lines that begin with a relative or interrogative word."""
+    return [line for line in lines if line.partition(" ")[0].rstrip(",:.?") in FORBIDDEN]
 
 
 def test_a_docstring_begins_with_a_noun_or_a_verb():
-    own = {name: tree for name, tree in PARSED.items() if not name.startswith(PAGE_TEXT)}
-    assert {name: lines for name, tree in own.items() if (lines := [*badly_begun(tree)])} == {}
+    own = {name: one for name, one in outlines().items() if not name.startswith(PAGE_TEXT)}
+    assert {name: bad for name, one in own.items() if (bad := badly_begun(one.lines))} == {}
 
 
 @pytest.mark.parametrize("line", ["What a run needs.", "Which of them, if any.", "Whether: so."])
@@ -54,15 +77,14 @@ def test_a_docstring_begins_with_a_noun_or_a_verb():
     "of", ['"""{}"""', 'class A:\n    """{}"""', 'def f():\n    """{}\n    """']
 )
 def test_the_rule_of_docstrings_can_be_broken(of, line):
-    assert [*badly_begun(ast.parse(of.format(line)))] == [line]
+    assert badly_begun(outline(of.format(line)).lines) == [line]
 
 
 def test_no_class_name_is_used_twice():
     files = defaultdict(list)
-    for name, tree in PARSED.items():
+    for file, one in outlines().items():
         # programs as people write them: each network is called Net
-        own = name.startswith("mlr/") and not name.startswith("mlr/benchmarks/programs/")
-        for node in ast.walk(tree) if own else ():
-            if isinstance(node, ast.ClassDef):
-                files[node.name].append(name)
+        if file.startswith("mlr/") and not file.startswith("mlr/benchmarks/programs/"):
+            for name in one.classes:
+                files[name].append(file)
     assert {name for name, found in files.items() if len(found) > 1} == TWICE

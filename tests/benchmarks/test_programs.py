@@ -36,6 +36,7 @@ from mlr.benchmarks.programs import (
 from mlr.benchmarks.programs.case import Faulty, LookAlike, unwatched
 from mlr.benchmarks.programs.corpus import FAULTY, LOOK_ALIKES
 from mlr.benchmarks.programs.faults import FAULTS, MISMATCHES, RULES, rules_of
+from tests.looping import looped
 
 READ = (
     *(head_loss_classes, head_loss_binary, head_loss_numbers),
@@ -47,7 +48,15 @@ BLIND = [
     for found in walk_packages(blind.__path__, f"{blind.__name__}.")
     if not found.ispkg and not found.name.endswith(".material")
 ]
-SOURCE = re.compile(r"https?://[\w.-]+\.\w+/\S+")
+SOURCE = re.compile(
+    r"https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+(#[\w-]+)?"
+    r"|https://(stackoverflow|(stats|ai|datascience)\.stackexchange)\.com/questions/\d+(/[\w-]+)?"
+    r"|https://discuss\.(pytorch\.org|huggingface\.co)/t/(\d+|[\w-]+/\d+(/\d+)?)"
+    r"|http://ansaurus\.com/question/\d+-[\w-]+"
+    r"|https?://(medium\.com|naadispeaks\.blog|cloud\.tencent\.com|www\.dtcms\.com|xiaobeizi\.cn"
+    r"|www\.engineermaxxing\.com)/[\w-]+/[\w./-]+"
+)
+"""Addresses of published questions, pull requests and articles; no page of a project."""
 KINDS = {
     "mismatches": [one for one in FAULTY if one.faults[0] in MISMATCHES],
     "other faults": [one for one in FAULTY if one.faults[0] not in MISMATCHES],
@@ -102,14 +111,26 @@ def test_rules_are_those_of_the_diagnosis():
     assert rules_of(("dead_relus", "sorted_data")) == {"dead_relus", "starved", "sorted_data"}
 
 
-@pytest.mark.parametrize("one", FAULTY, ids=lambda one: one.name)
+@looped("one", FAULTY)
 def test_cases_are_well_formed(one):
-    assert one.source is None or SOURCE.fullmatch(one.source)
+    assert one.source is None or SOURCE.fullmatch(one.source), one.source
     assert one.learns - one.fails >= 0.1
     assert list(inspect.signature(one.program).parameters) == ["watch", "faulty"]
     text = inspect.getsource(one.program)
     assert "faulty" in text.partition("\n")[2]
     assert "torch.manual_seed(" in text
+
+
+def test_a_source_is_a_question_or_an_article():
+    no_source = (
+        *("https://github.com/pytorch/pytorch", "https://github.com/a/b/blob/main/train.py"),
+        *(
+            "https://stackoverflow.com/questions",
+            "https://discuss.pytorch.org/t/",
+            "https://a.org/x",
+        ),
+    )
+    assert not [one for one in no_source if SOURCE.fullmatch(one)]
 
 
 def test_look_alikes_have_no_fault_to_switch_on():

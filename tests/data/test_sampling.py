@@ -10,10 +10,11 @@ from mlr.core.seeds import derive_seed
 from mlr.data import Digits
 from mlr.data.prepare import Arrays, legacy_generator, split
 from mlr.data.sampling import sample, stratified_sample
+from tests.looping import looped
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("count", [1, 23, 99])
+@looped("seed", range(5))
+@looped("count", [1, 23, 99])
 def test_a_sample_is_scikit_learns_in_its_order(seed, count):
     expected = train_test_split(np.arange(100), test_size=count, random_state=seed)
     found = sample(100, count, np.random.RandomState(seed))
@@ -21,8 +22,8 @@ def test_a_sample_is_scikit_learns_in_its_order(seed, count):
         np.testing.assert_array_equal(own, other)
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("count", [3, 10, 41, 97])
+@looped("seed", range(20))
+@looped("count", [3, 10, 41, 97])
 def test_a_stratified_sample_is_scikit_learns(seed, count):
     """In 100 labels of three classes, few of one of them, with ties among the remainders."""
     labels = np.random.default_rng(seed).permutation(np.repeat([7, 3, 5], [45, 45, 10]))
@@ -34,7 +35,7 @@ def test_a_stratified_sample_is_scikit_learns(seed, count):
     assert sorted(found[1]) == sorted(chosen)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@looped("seed", range(10))
 def test_remainders_of_equal_size_are_drawn(seed):
     labels = np.arange(35) % 7
     expected = train_test_split(np.arange(35), test_size=12, stratify=labels, random_state=seed)

@@ -113,11 +113,12 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
 
 def test_defaults_that_pages_name():
     text = page("heads_and_losses")
-    scalars = (("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon"), ("huber", "delta"),
-               ("pinball", "tau"), ("expectile", "tau"), ("beta_nll", "beta"),
-               ("phuber_ce", "tau"), ("poly1", "epsilon"))  # fmt: skip
-    for loss, key in scalars:
-        assert f"`{loss}` (`loss.{key}={default(f'loss/{loss}.yaml')[key]:g}`" in text
+    scalars = re.findall(r"`(\w+)` \(`loss\.(\w+)=([^`]+)`", text)
+    for loss, key, value in scalars:
+        assert value == f"{default(f'loss/{loss}.yaml')[key]:g}", loss
+    named = {"focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1"}
+    named |= {"huber", "pinball", "expectile", "beta_nll"}
+    assert {loss for loss, *_ in scalars} >= named
     assert "`cross_entropy`, `mse` and `dice` are other names of `ce`, `se` and `tversky`" in text
     assert OTHER_NAMES == {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
     assert {loss.name for loss in LOSSES} <= {*re.findall(r"\w+", text)}
@@ -208,6 +209,7 @@ def test_numbers_of_planted_runs():
 
 def test_numbers_of_programs():
     from mlr.benchmarks.programs.corpus import FAULTY, LOOK_ALIKES
+    from mlr.benchmarks.programs.faults import MISMATCHES
 
     text = " ".join(page("not_learning").split())
     published = sum(one.source is not None for one in FAULTY)
@@ -215,6 +217,19 @@ def test_numbers_of_programs():
     assert f"and {len(LOOK_ALIKES)} sound programs that look odd" in text
     blind = [one for one in (*FAULTY, *LOOK_ALIKES) if one.blind]
     assert round(3 * len(blind) / len((*FAULTY, *LOOK_ALIKES))) == 2
+    # each blind program was judged once: all that are faulty, those whose loss does not fit the
+    # output, and all, of which each has a sound form
+    judged = re.search(r"At first sight (.+?) faults .+? fit the loss (.+?); and (.+?) sound", text)
+    first, of_loss, sound = (
+        [[int(one) for one in pair] for pair in re.findall(r"(\d+) of (\d+)", part)]
+        for part in judged.groups()
+    )
+    faulty = [one for one in FAULTY if one.blind]
+    mismatched = sum(one.faults[0] in MISMATCHES for one in faulty)
+    for pairs, programs in ((first, len(faulty)), (of_loss, mismatched), (sound, len(blind))):
+        assert len(pairs) == 4
+        assert sum(of for _, of in pairs) == programs
+        assert all(found <= of for found, of in pairs)
 
 
 def test_pictures_and_limits_of_tensorboard():

@@ -10,6 +10,7 @@ import pytest
 from mlr.docs.published import VALUES, PublishedValue, last_digit, numbers, published_section
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
+from tests.looping import looped
 
 PAGES = [f"heads/{head.name}" for head in HEADS] + [f"losses/{loss.name}" for loss in LOSSES]
 HEADS_WITHOUT = "beta gamma laplace log_normal mdn negative_binomial poisson quantiles student_t"
@@ -28,13 +29,13 @@ def test_every_head_and_loss_has_an_entry():
     assert {page for page in PAGES if not VALUES[page]} == WITHOUT
 
 
-@pytest.mark.parametrize("page", PAGES)
+@looped("page", PAGES)
 def test_values_agree_to_the_last_printed_digit(page):
     for value in VALUES[page]:
         assert value.agrees(), (value.what, value.printed, value.measured())
 
 
-@pytest.mark.parametrize("page", PAGES)
+@looped("page", PAGES)
 def test_a_page_shows_printed_and_computed_numbers(page):
     text = published_section(page)
     cells = re.findall(r"^\| [^|]+ \| ([^|]+) \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE)

@@ -27,17 +27,16 @@ from mlr.heads import (
 )
 from mlr.heads.cloglog import MIDDLE, integrals
 from mlr.heads.distributions.base import NumbersHead
+from tests.looping import looped
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
 OF_PROBABILITIES = [head() for head in HEADS if not issubclass(head, NumbersHead)]
 """Heads of distributions have tests of their own, in test_distributions.py."""
 OF_CLASSES = [head for head in OF_PROBABILITIES if not head.ordered]
 EVERY = [*OF_PROBABILITIES, Gaussian()]
-every_head = pytest.mark.parametrize("head", EVERY, ids=lambda h: h.name)
-every_head_with_a_potential = pytest.mark.parametrize(
-    "head", [head for head in EVERY if head.has_potential], ids=lambda h: h.name
-)
-every_head_of_classes = pytest.mark.parametrize("head", OF_CLASSES, ids=lambda h: h.name)
+every_head = looped("head", EVERY)
+every_head_with_a_potential = looped("head", [head for head in EVERY if head.has_potential])
+every_head_of_classes = looped("head", OF_CLASSES)
 
 
 def drawn(*shape: int, scale: float = 3.0, dtype=torch.float64) -> torch.Tensor:
@@ -58,7 +57,7 @@ def homes(head) -> list[Interval]:
 
 
 @every_head
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 30.0, 1e4])
+@looped("scale", [1e-6, 1.0, 30.0, 1e4])
 def test_predictions_lie_in_the_closed_range(head, scale):
     y = head(drawn(200, width(head), scale=scale))
     for part, home in zip(y.split(3, -1), homes(head), strict=True):
@@ -69,7 +68,7 @@ def test_predictions_lie_in_the_closed_range(head, scale):
 
 
 @every_head
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@looped("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_shapes_and_types(head, dtype):
     z = drawn(2, 5, width(head), dtype=dtype)
     assert head(z).shape == head.slope(z).shape == z.shape
@@ -92,7 +91,7 @@ def test_leading_axes_are_examples_of_their_own(head):
 
 
 @every_head_with_a_potential
-@pytest.mark.parametrize("at_zero", [False, True])
+@looped("at_zero", [False, True])
 def test_the_potentials_gradient_is_the_head_and_the_slope_its_own(head, at_zero):
     shape = (4 if at_zero else 50, width(head))
     z = (torch.zeros(shape).double() if at_zero else drawn(*shape)).requires_grad_()
@@ -181,8 +180,8 @@ def test_every_head_is_written_down():
 
 
 @every_head_of_classes
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("size", [90.0, 800.0, 1e4, 1e20])
+@looped("dtype", [torch.float32, torch.float64])
+@looped("size", [90.0, 800.0, 1e4, 1e20])
 def test_far_tails_are_no_nan(head, dtype, size):
     z = torch.tensor([[-size, size, 0.0]], dtype=dtype, requires_grad=True)
     y = head(z)

@@ -9,6 +9,7 @@ import pytest
 from mlr.lecture.command import ask
 from mlr.lecture.page.answer import Answer
 from mlr.lecture.slides import CHAPTERS, SLIDES
+from tests.looping import looped
 
 FAST = {2, 15, 18, 19, 24, 29}
 """Slides that test_statements.py does not ask."""
@@ -49,7 +50,7 @@ def test_slides_are_numbered_once_and_grouped():
     assert sum(len(part.slides) for part in CHAPTERS) == len(SLIDES)
 
 
-@pytest.mark.parametrize("slide", SLIDES, ids=_names)
+@looped("slide", SLIDES)
 def test_every_slide_asks_and_names_its_source(slide):
     assert slide.question.endswith("?")
     assert any(note.startswith("Source: ") for note in slide.notes)

@@ -31,10 +31,11 @@ from mlr.losses import (
     SymmetricCrossEntropy,
     Tversky,
 )
+from tests.looping import looped
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "loss"
 ON_PREDICTIONS = [loss() for loss in LOSSES if not loss.matches_head and not loss.of_head]
-every_loss = pytest.mark.parametrize("loss", ON_PREDICTIONS, ids=lambda loss: loss.name)
+every_loss = looped("loss", ON_PREDICTIONS)
 
 
 def drawn(*shape: int, dtype=torch.float64) -> torch.Tensor:
@@ -52,7 +53,7 @@ def predicted(loss, *shape: int, dtype=torch.float64) -> torch.Tensor:
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@looped("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_shapes_types_and_no_reduction(loss, dtype):
     y, t = predicted(loss, 2, 4, 3, dtype=dtype), torch.eye(3, dtype=dtype)[:2].expand(4, 2, 3)
     costs = loss(y, t.transpose(0, 1))
@@ -62,11 +63,10 @@ def test_shapes_types_and_no_reduction(loss, dtype):
         assert (costs >= 0).all()
 
 
-@pytest.mark.parametrize(
+@looped(
     # the factor of beta_nll is held: its gradient is not the derivative of its number
     "loss",
     [one for one in ON_PREDICTIONS if one.name != "beta_nll"],
-    ids=lambda one: one.name,
 )
 def test_gradcheck_and_vmap(loss):
     y, t = predicted(loss, 3, 4), drawn(3, 4).flip(0)
@@ -86,7 +86,7 @@ CONSTANTS = {
 """of three outputs, where it is not 0"""
 
 
-@pytest.mark.parametrize("loss", [loss() for loss in LOSSES], ids=lambda loss: loss.name)
+@looped("loss", [loss() for loss in LOSSES])
 def test_every_loss_is_minus_log_likelihood_plus_a_constant_or_says_why_not(loss):
     """For targets that are themselves drawn from the distribution."""
     y = predicted(loss, 50, 3)

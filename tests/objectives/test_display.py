@@ -9,6 +9,7 @@ import pytest
 
 from mlr.objectives import KERNELS, Objective
 from mlr.objectives.display import PairCurve, curves
+from tests.looping import looped
 
 
 def drawn(objective: Objective) -> list[PairCurve]:
@@ -46,7 +47,7 @@ def test_what_a_notebook_shows():
     assert not re.search("<(script|!DOCTYPE)", shown)
 
 
-@pytest.mark.parametrize(("head", "loss"), [*KERNELS], ids=lambda one: one.name)
+@looped("head, loss", [*KERNELS])
 def test_every_pair_is_drawn(head, loss):
     objective = Objective(head(), loss(), strict=False)
     for curve in drawn(objective):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.looping import looped
 from tests.objectives.drawing import draw, widths
 from tests.objectives.exactness import CLASSIC, PAIRS, PARTS, limit, measured
 from tests.objectives.mp_reference import mpf, reference, ulps
@@ -51,8 +52,8 @@ def test_a_hundred_thousand_points_of_every_pair(head, loss, dtype, points):
     check(head, loss, dtype, points, processes=2)
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs"),
+@looped(
+    "head, loss, outputs",
     [
         (head, loss, outputs)
         for head, loss in PAIRS

@@ -24,6 +24,7 @@ from mlr.losses import (
 )
 from mlr.objectives import KERNELS, Objective
 from mlr.objectives.kernels.matching import one_less_mills
+from tests.looping import looped
 from tests.objectives import oracle_parts
 from tests.objectives.exactness import CLASSIC, lost_by_differences
 from tests.objectives.exactness import PAIRS as ALL_PAIRS
@@ -88,13 +89,16 @@ def test_the_probits_continued_fraction_has_enough_steps():
     assert abs(sum(errors) / len(errors)) < 1.2e-16
 
 
-def drawn(head: str, outputs: int, count: int, least: float, most: float) -> tuple[list, list]:
-    """Logits of 10^least to 10^most, with ties, hard and soft targets, all exact in float32."""
-    rng = random.Random(f"{head} {outputs}")
+def drawn(head: str, outputs: int, count: int, *sizes: tuple[float, float]) -> tuple[list, list]:
+    """The edges, and of each (least, most) logits of 10^least to 10^most, exact in float32.
+
+    With ties, hard and soft targets.
+    """
     z = [[edge] * outputs for edge in EDGES for _ in range(2)]
     t = [[float(k == one) for k in range(outputs)] for _ in EDGES for one in (0, 1)]
-    for _ in range(count):
-        scale = 10 ** rng.uniform(least, most)
+    rngs = [random.Random(f"{head} {outputs}") for _ in sizes]
+    for rng, size in [one for one in zip(rngs, sizes, strict=True) for _ in range(count)]:
+        scale = 10 ** rng.uniform(*size)
         row = [rng.gauss(0, scale) for _ in range(outputs)]
         if outputs > 1 and rng.random() < 0.2:
             row[-1] = row[0]
@@ -144,10 +148,10 @@ def row(head: str, loss: str, z: list[float], t: list[float], scalars: dict) -> 
 
 
 def measured(
-    head: str, loss: str, outputs: int, count: int, least: float, most: float, **scalars: float
+    head: str, loss: str, outputs: int, count: int, *sizes: tuple[float, float], **scalars: float
 ) -> dict[str, float]:
     """The worst distances: of value and gradient, in float32 and float64."""
-    z, t = drawn(head, outputs, count, least, most)
+    z, t = drawn(head, outputs, count, *sizes)
     rows = [row(head, loss, a, b, scalars) for a, b in zip(z, t, strict=True)]
     objective = made(head, loss, **scalars)
     worst = {}
@@ -176,28 +180,27 @@ def made(head: str, loss: str, **scalars: float) -> Objective:
     return Objective(head, kinds[loss](**scalars) if scalars else loss)
 
 
-@pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
+@looped("head, loss, outputs", PAIRS)
 def test_every_pair(head, loss, outputs):
-    for range_of_sizes in ((-8, 2), (1, 4)):
-        assert_bounds(head.name, loss.name, measured(head.name, loss.name, outputs, 8,
-                                                     *range_of_sizes))  # fmt: skip
+    worst = measured(head.name, loss.name, outputs, 8, (-8, 2), (1, 4))
+    assert_bounds(head.name, loss.name, worst)
 
 
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
 def test_every_pair_at_many_points(head, loss, outputs):
-    for count, least, most in ((1000, -8, 2), (300, 1, 4)):
-        worst = measured(head.name, loss.name, outputs, count, least, most)
+    for count, size in ((1000, (-8, 2)), (300, (1, 4))):
+        worst = measured(head.name, loss.name, outputs, count, size)
         assert_bounds(head.name, loss.name, worst)
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs", "scalars"),
+@looped(
+    "head, loss, outputs, scalars",
     [(*pair, given) for pair in PAIRS for given in SCALARS.get(pair[1].name, [])],
 )
 def test_every_scalar(head, loss, outputs, scalars):
-    worst = measured(head.name, loss.name, outputs, 6, -4, 1.5, **scalars)
+    worst = measured(head.name, loss.name, outputs, 6, (-4, 1.5), **scalars)
     assert_bounds(head.name, loss.name, worst)
 
 
@@ -217,8 +220,8 @@ def test_the_distance_sees_what_is_wrong():
     assert distance(exact.gradient(z, t).item(), slope, mpf(0), torch.float64) < 10
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs", "size"),
+@looped(
+    "head, loss, outputs, size",
     # of several logits that share one probability ∞ − ∞ is no number
     [(*pair, 1e4) for pair in PAIRS] + [(*pair, 1e20) for pair in PAIRS]
     + [(*pair, math.inf) for pair in PAIRS if pair[2] == 1],

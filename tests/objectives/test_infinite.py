@@ -19,6 +19,7 @@ from itertools import product
 import pytest
 import torch
 
+from tests.looping import looped
 from tests.objectives.drawing import widths
 from tests.objectives.exactness import PAIRS, computed
 from tests.objectives.oracle import truth
@@ -119,7 +120,7 @@ def test_the_limit_is_what_is_written_here():
                 assert limit(head, loss, z, t) == pytest.approx([cost, *slope])
 
 
-@pytest.mark.parametrize(("head", "loss"), [pair for pair in PAIRS if pair not in POLICY])
+@looped("head, loss", [pair for pair in PAIRS if pair not in POLICY])
 def test_infinite_logits_of_further_pairs(head, loss):
     if 1 in widths(head, loss):
         cases = [([z], [t]) for z in (INF, -INF) for t in (0.0, 0.25, 1.0)]
@@ -128,24 +129,28 @@ def test_infinite_logits_of_further_pairs(head, loss):
     assert_numbers(head, loss, [(z, t, limit(head, loss, z, t)) for z, t in cases])
 
 
-@pytest.mark.parametrize(("head", "loss"), POLICY)
+@looped("head, loss", POLICY)
 def test_infinite_logits(head, loss):
     cases = [(z, t, [cost, *slope]) for z, t, cost, slope in POLICY[head, loss]]
     assert_numbers(head, loss, cases)
 
 
 def assert_numbers(head, loss, cases):
-    for dtype, (z, t, numbers) in product(DTYPES, cases):
-        logits, targets = torch.tensor([z], dtype=dtype), torch.tensor([t], dtype=dtype)
-        expected = torch.tensor(numbers, dtype=dtype)
-        for way in computed(head, loss, logits, targets):
-            found = torch.from_numpy(way[0]).to(dtype)
+    """Compare batches of one width, of hard targets or of soft ones, whose forms may differ."""
+    batches: dict[tuple[int, bool], list] = {}
+    for case in cases:
+        _, t, _ = case
+        batches.setdefault((len(t), all(x in (0, 1) for x in t)), []).append(case)
+    for dtype, batch in product(DTYPES, batches.values()):
+        z, t, expected = (torch.tensor(part, dtype=dtype) for part in zip(*batch, strict=True))
+        for way in computed(head, loss, z, t):
+            found = torch.from_numpy(way).to(dtype)
             torch.testing.assert_close(
                 found, expected, equal_nan=True, msg=lambda text, z=z, t=t: f"{z} {t}: {text}"
             )
 
 
-@pytest.mark.parametrize(("head", "loss"), PAIRS)
+@looped("head, loss", PAIRS)
 def test_nan_stays_in_its_own_example(head, loss):
     outputs = max(k for k in widths(head, loss) if k < 4)
     for dtype in DTYPES:

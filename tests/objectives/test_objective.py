@@ -16,6 +16,7 @@ from mlr.heads import ClippedLinear, Head, Laplace, Linear, Quantiles, Sigmoid, 
 from mlr.losses import BetaNll, Loss, Matching, SquaredError
 from mlr.objectives import KERNELS, Objective
 from mlr.objectives.kernels.table import on_predictions
+from tests.looping import looped
 
 CLASSIC = (Linear, ClippedLinear, Sigmoid, Softmax)
 LEGAL = [
@@ -24,12 +25,6 @@ LEGAL = [
     for k in ((1, 2, 3) if head in CLASSIC else (1, 3))
     if k >= head.range.least_outputs
 ]
-ONE_AND_MORE = [
-    pytest.param(*part, marks=pytest.mark.slow if part[2] == 2 else ()) for part in LEGAL
-]
-"""For what takes long: two outputs are computed as three are."""
-
-
 WITH_SLOPES_IN_T = [
     pair
     for pair in KERNELS
@@ -73,7 +68,7 @@ def possible(head: type[Head], t: torch.Tensor) -> torch.Tensor:
     return (5 * t).round() if support == COUNTS else t
 
 
-@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+@looped("head, loss, outputs", LEGAL)
 def test_closed_form_is_autograd_of_the_composed_form(head, loss, outputs):
     for soft in (True, False):
         z, t = drawn(outputs, 2, 5, soft=soft, head=head)
@@ -93,7 +88,7 @@ def test_closed_form_is_autograd_of_the_composed_form(head, loss, outputs):
             torch.testing.assert_close(losses, composed.detach(), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+@looped("head, loss, outputs", LEGAL)
 def test_shapes_and_types_with_a_run_axis(head, loss, outputs):
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         z, t = drawn(outputs, 2, 4, dtype=dtype, head=head)
@@ -107,10 +102,10 @@ def test_shapes_and_types_with_a_run_axis(head, loss, outputs):
             assert torch.equal(gradient[run], objective.gradient(z[run], t[run]))
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs"),
+@looped(
+    "head, loss, outputs",
     # the factor of beta_nll is held: its gradient is not the derivative of its number
-    [part for part in ONE_AND_MORE if part.values[1] is not BetaNll],
+    [part for part in LEGAL if part[1] is not BetaNll],
 )
 def test_gradcheck_and_gradgradcheck(head, loss, outputs):
     z, t = drawn(outputs, soft=True, head=head)
@@ -120,7 +115,7 @@ def test_gradcheck_and_gradgradcheck(head, loss, outputs):
     assert gradgradcheck(lambda x: objective(x, t), (z,))
 
 
-@pytest.mark.parametrize(("head", "loss"), WITH_SLOPES_IN_T)
+@looped("head, loss", WITH_SLOPES_IN_T)
 def test_targets_have_a_gradient_too(head, loss):
     z, t = drawn(1 if head.range.least_outputs == 1 else 2, 3, soft=True, head=head)
     leaf = t.requires_grad_()
@@ -129,10 +124,10 @@ def test_targets_have_a_gradient_too(head, loss):
     torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("head", "loss", "outputs"),
+@looped(
+    "head, loss, outputs",
     # |t − m| has no second derivative where t = m, and the levels of quantiles meet there
-    [part for part in ONE_AND_MORE if part.values[0] not in (ClippedLinear, Laplace, Quantiles)],
+    [part for part in LEGAL if part[0] not in (ClippedLinear, Laplace, Quantiles)],
 )
 def test_second_derivatives_at_logit_zero(head, loss, outputs):
     """Fresh output layers have logits of exactly 0, where |z| has no derivative."""
@@ -144,10 +139,10 @@ def test_second_derivatives_at_logit_zero(head, loss, outputs):
     torch.testing.assert_close(at, beside, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("head", "loss", "outputs"), ONE_AND_MORE)
+@looped("head, loss, outputs", LEGAL)
 def test_vmap_is_the_loop(head, loss, outputs):
     objective = made(head, loss)
-    for dtype in (torch.float32, torch.float64):
+    for dtype in (torch.float64, *([torch.float32] if outputs == 3 else [])):
         z, t = drawn(outputs, 3, dtype=dtype, head=head)
         for function in (objective.losses, objective.gradient, objective):
             looped = torch.stack([function(a, b) for a, b in zip(z, t, strict=True)])
@@ -156,7 +151,7 @@ def test_vmap_is_the_loop(head, loss, outputs):
         assert torch.equal(per_example, objective.gradient(z, t))
 
 
-@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+@looped("head, loss, outputs", LEGAL)
 def test_kernels_compute_in_the_type_of_the_logits(head, loss, outputs):
     z, t = drawn(outputs, 4, dtype=torch.float32, head=head)
     kernel = made(head, loss).kernel
@@ -167,7 +162,7 @@ def test_kernels_compute_in_the_type_of_the_logits(head, loss, outputs):
 
 
 @forward_mode
-@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+@looped("head, loss, outputs", LEGAL)
 def test_forward_mode(head, loss, outputs):
     z, t = drawn(outputs, 4, soft=True, head=head)
     objective = made(head, loss)
@@ -352,7 +347,7 @@ def test_undefined_pairs_are_refused_at_construction(pair):
         Objective(*pair, strict=False)
 
 
-@pytest.mark.parametrize(("head", "loss"), KERNELS)
+@looped("head, loss", KERNELS)
 def test_objectives_are_pickled(head, loss):
     """As a part of a module that is saved whole, or sent to another process."""
     z, t = drawn(2, 3, head=head)

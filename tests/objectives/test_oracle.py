@@ -14,6 +14,7 @@ from mlr.core.domains import REALS, Distributions, Levels
 from mlr.heads import HEADS, ClippedLinear, Linear, Sigmoid, Softmax
 from mlr.losses import LOSSES, Matching, OrdinalNll
 from mlr.objectives import KERNELS, Objective
+from tests.looping import looped
 from tests.objectives.exactness import limit, lost_by_differences
 from tests.objectives.mp_reference import BITS, distance, mpf, reference, ulps
 from tests.objectives.oracle import term_sizes
@@ -78,8 +79,8 @@ PAIRS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
+@looped("dtype", DTYPES)
+@looped("head, loss, outputs", PAIRS)
 def test_every_admitted_case_of_the_oracle(head, loss, outputs, dtype):
     cases = [case for case in oracle()[head, loss, outputs] if admitted(case, dtype)]
     assert cases
@@ -130,7 +131,7 @@ def test_the_confident_and_right_keep_value_and_gradient_in_float32():
     assert objective.losses(z, t).item() == pytest.approx(4.1223073e-09, rel=1e-6)
 
 
-@pytest.mark.parametrize(("head", "loss"), [(h, lo) for h, lo in KERNELS if lo is not Matching])
+@looped("head, loss", [(h, lo) for h, lo in KERNELS if lo is not Matching])
 def test_halves_are_rounded_once(head, loss):
     width = 3 * head.range.per_target
     objective = Objective(head(), loss(), strict=False)

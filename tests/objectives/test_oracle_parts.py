@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gmpy2
-import pytest
 import torch
 
+from tests.looping import looped
 from tests.objectives import mp_parts
 from tests.objectives.drawing import draw, widths
 from tests.objectives.exactness import PAIRS
@@ -16,8 +16,8 @@ REACH = {"probit": (-25, 25), "cloglog": (-300, 6.5)}
 """Where mpmath's 500 digits hold the tails."""
 
 
-@pytest.mark.parametrize(
-    ("head", "loss"),
+@looped(
+    "head, loss",
     # gaussian_nll is se and a constant
     [
         pair

@@ -12,6 +12,7 @@ import torch
 
 from mlr.core.checks import InputError
 from mlr.objectives import Objective
+from tests.looping import looped
 
 Z = torch.randn(64, 10, generator=torch.Generator().manual_seed(0))
 CLASSES = torch.arange(64) % 10
@@ -62,8 +63,8 @@ MISUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", ["forward", "losses", "gradient", "with_graph"])
-@pytest.mark.parametrize(("head", "loss", "z", "t", "sentence"), MISUSED)
+@looped("way", ["forward", "losses", "gradient", "with_graph"])
+@looped("head, loss, z, t, sentence", MISUSED)
 def test_the_sentence_says_what_was_found_and_what_is_needed(head, loss, z, t, sentence, way):
     objective = Objective(head, loss)
     if way == "with_graph" and z.is_floating_point():

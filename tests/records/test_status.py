@@ -7,6 +7,7 @@ from math import inf, nan
 import pytest
 
 from mlr.records.status import FormatError, RunStatus, check_entries, check_format, encode_entries
+from tests.looping import looped
 
 LARGEST = 2**63 - 1
 RIGHT = {
@@ -89,23 +90,23 @@ def pairs(table):
     return [(key, value) for key, values in table.items() for value in values]
 
 
-@pytest.mark.parametrize(("key", "value"), pairs(RIGHT))
+@looped("key, value", pairs(RIGHT))
 def test_an_entry_that_mlr_writes(key, value):
     check_entries({key: value})
 
 
-@pytest.mark.parametrize(("key", "value"), pairs(WRONG))
+@looped("key, value", pairs(WRONG))
 def test_an_entry_that_no_mlr_writes(key, value):
     with pytest.raises(ValueError, match=f"its entry '{key}' is not as mlr writes it"):
         check_entries({key: value})
 
 
-@pytest.mark.parametrize(("key", "value"), pairs(RIGHT_ANATOMY))
+@looped("key, value", pairs(RIGHT_ANATOMY))
 def test_an_anatomy_that_mlr_writes(key, value):
     check_entries({"anatomy": {key: value}})
 
 
-@pytest.mark.parametrize(("key", "value"), pairs(WRONG_ANATOMY))
+@looped("key, value", pairs(WRONG_ANATOMY))
 def test_an_anatomy_that_no_mlr_writes(key, value):
     with pytest.raises(ValueError, match="its entry 'anatomy' is not as mlr writes it"):
         check_entries({"anatomy": {key: value}})

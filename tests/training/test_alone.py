@@ -22,6 +22,7 @@ from mlr.training import SGD, Adam, AdamW, Experiment, step, train
 from mlr.training.background import Background
 from mlr.training.log import run_tags
 from mlr.training.step import Kind, kind_of
+from tests.looping import looped
 from tests.training.conftest import split
 
 ALL = ProbeSettings(**dict.fromkeys(NAMES, True))
@@ -138,22 +139,31 @@ def neighbours(kind, head, loss, classes, optimizer, dtype, count):
     ]
 
 
-def combined():
-    """Every pair with every optimizer; in CI one each, in turn."""
-    for number, (head, loss, classes) in enumerate(PAIRS):
-        for place, optimizer in enumerate(OPTIMIZERS):
-            first = (number + place) % len(OPTIMIZERS) == 0
-            marks = () if first else (pytest.mark.slow, pytest.mark.long)
-            yield pytest.param(head, loss, classes, optimizer, marks=marks)
+def assert_alone_as_beside(kind, head, loss, classes, optimizer):
+    run = run_of(kind, head, loss, classes, 5, optimizer)
+    (alone,) = train([run])
+    beside = neighbours(kind, head, loss, classes, optimizer, "float32", 4)
+    assert_identical(train([*beside[:3], run, beside[3]])[3], alone)
 
 
-@pytest.mark.parametrize(("head", "loss", "classes", "optimizer"), [*combined()])
-def test_every_pair_and_optimizer(head, loss, classes, optimizer):
-    for kind in ("lanes", "narrow"):
-        run = run_of(kind, head, loss, classes, 5, optimizer)
-        (alone,) = train([run])
-        beside = neighbours(kind, head, loss, classes, optimizer, "float32", 4)
-        assert_identical(train([*beside[:3], run, beside[3]])[3], alone)
+def in_turn():
+    """Every pair, with kinds and optimizers in turn."""
+    for number, pair in enumerate(PAIRS):
+        yield ("lanes", "narrow")[number % 2], *pair, [*OPTIMIZERS][number % len(OPTIMIZERS)]
+
+
+@looped("kind, head, loss, classes, optimizer", in_turn())
+def test_every_pair(kind, head, loss, classes, optimizer):
+    assert_alone_as_beside(kind, head, loss, classes, optimizer)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("kind", ["lanes", "narrow"])
+@looped("head, loss, classes", PAIRS)
+def test_every_pair_and_optimizer(kind, head, loss, classes, optimizer):
+    assert_alone_as_beside(kind, head, loss, classes, optimizer)
 
 
 @pytest.mark.parametrize("kind", FEATURES)

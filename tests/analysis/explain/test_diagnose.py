@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from time import process_time
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlr.records.reading import read_runs
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling
 from tests.analysis.explain.made import run as written
 from tests.analysis.explain.sides import run, seeds
+from tests.looping import looped
 
 REGRESSION = {
     key: SOUND[key] for key in ("examples", "zero", "saturated", "start", "gradient", "data")
@@ -57,7 +59,7 @@ FAULTS = {
 """A run of each fault that has no other: causes first."""
 
 
-@pytest.mark.parametrize("rule", FAULTS)
+@looped("rule", FAULTS)
 def test_a_fault_alone_is_found(rule):
     assert list(findings(run("a", FAULTS[rule]))) == [rule]
 
@@ -79,9 +81,8 @@ OF_BOTH = {
 """What else a run needs to have the fault and the one after it."""
 
 
-@pytest.mark.parametrize("cause", list(FAULTS)[:-3])
-def test_of_two_faults_in_the_training_only_the_cause_is_told(cause):
-    symptom = list(FAULTS)[list(FAULTS).index(cause) + 1]
+@looped("cause, symptom", pairwise(list(FAULTS)[:-2]))
+def test_of_two_faults_in_the_training_only_the_cause_is_told(cause, symptom):
     one = run("a", FAULTS[symptom] | FAULTS[cause] | OF_BOTH.get(cause, {}))
     assert RULES[symptom](Facts(one)) is not None
     assert list(findings(one)) == [cause]
@@ -95,7 +96,7 @@ def test_labels_and_overfitting_are_both_told():
     assert [said.rule for said in explain([one])] == ["label_noise", "overfitting"]
 
 
-@pytest.mark.parametrize("rule", list(FAULTS)[2:])
+@looped("rule", list(FAULTS)[2:])
 def test_features_of_another_scale_are_the_cause_of_some(rule):
     symptoms = {
         *("lr_too_high", "clipped_dead", "dead_class", "saturated", "starved", "initial_loss"),

@@ -10,6 +10,7 @@ import yaml
 
 from mlr.app.cli.command import CONFIGS
 from mlr.app.config.catalogue import comments
+from tests.looping import looped
 
 FILES = sorted(path for path in CONFIGS.glob("*/*.yaml") if path.parent.name != "hydra")
 
@@ -58,7 +59,7 @@ def test_no_line_is_longer_than_a_terminal(helped):
         assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")
+@looped("path", FILES)
 def test_every_choice_is_told_by_the_first_comment_of_its_file(helped, path):
     lines = [line for line in path.read_text().splitlines() if "@package" not in line]
     assert lines[0].startswith("# ")
@@ -85,7 +86,7 @@ def test_what_is_chosen_is_shown_with_its_options(helped):
     assert told(text, "probes.figures=6").startswith("number of updates with figures")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")
+@looped("path", FILES)
 def test_every_option_has_a_comment(path):
     if path.parent.name == "experiment":
         return

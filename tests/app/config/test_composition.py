@@ -17,6 +17,7 @@ from mlr.app.config.config_errors import one_sentence
 from mlr.app.sweep.launch import RUN_NAME
 from mlr.core.checks import InputError
 from tests.app.composing import sweep_of
+from tests.looping import looped
 
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
@@ -146,6 +147,8 @@ def same_files(files, others):
     """Compare what OmegaConf reads; YAML has several ways to write a text."""
     assert list(files) == list(others)
     for name, text in files.items():
+        if text == others[name]:
+            continue  # read alike too, at a tenth of what composing takes
         found, other = (
             OmegaConf.to_container(OmegaConf.create(one)) for one in (text, others[name])
         )
@@ -327,7 +330,7 @@ NUMBERS = (
 LINES = (*(f"{key}={value}" for key in KEYS for value in NUMBERS), "+seed=1", "seed=1,2", "a/b=3")
 
 
-@pytest.mark.parametrize("line", LINES)
+@looped("line", LINES)
 def test_whole_numbers_are_parsed_as_hydra_does(line):
     try:
         (expected,) = OverridesParser.create().parse_overrides([line])

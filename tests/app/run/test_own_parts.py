@@ -114,5 +114,5 @@ def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(
         plain = [word for word in plain if not word.startswith("+schedule")]
     finished = train(*plain, *changes, "epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
     assert finished.code == 2, finished.err
-    assert any(part in finished.err for part in message.split("|")), finished.err
+    assert message in finished.err
     assert not (tmp_path / "run" / "status.json").exists()

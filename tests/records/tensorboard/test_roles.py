@@ -16,6 +16,7 @@ from mlr.records.tensorboard.roles import (
     quantity_of,
     split_of,
 )
+from tests.looping import looped
 
 TAGS = {
     ("loss", ""): ["loss", "Loss", "epoch_loss", "batch_loss", "nll", "ce_loss", "avg_loss"],
@@ -52,14 +53,12 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("tag", "expected"), [(tag, role) for role, tags in TAGS.items() for tag in tags]
-)
+@looped("tag, expected", [(tag, role) for role, tags in TAGS.items() for tag in tags])
 def test_a_tag_is_recognised(tag, expected):
     assert (quantity_of(tag), split_of(tag)) == expected
 
 
-@pytest.mark.parametrize("tag", OTHERS)
+@looped("tag", OTHERS)
 def test_another_tag_is_not(tag):
     assert quantity_of(tag) == ""
 
@@ -68,8 +67,8 @@ def test_a_tag_of_two_splits_is_of_none():
     assert split_of("train_val_loss") == ""
 
 
-@pytest.mark.parametrize(
-    ("folder", "expected"),
+@looped(
+    "folder, expected",
     [
         *((name, True) for name in ("train", "validation", "Loss_train", "acc_val", "test")),
         *((name, False) for name in ("version_0", "1", "0.1", "adam", "train_7", "loss", "run")),
