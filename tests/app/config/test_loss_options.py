@@ -1,4 +1,4 @@
-"""The option loss.weight: what it may be, and the weights that it gives."""
+"""Options of the objective in the group loss: what they may be, and the numbers they give."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mlr.app.config.class_weights import check_weight, class_weights, without_weight
+from mlr.app.config.loss_options import LossOptions
 from mlr.app.config.run_spec import make_run_spec
 from mlr.core.checks import InputError
 from mlr.data.base import Dataset, Split
+from mlr.training.instantiate import split_loss
 
 
 def data_of(counts, classes) -> Dataset:
@@ -22,14 +23,14 @@ def data_of(counts, classes) -> Dataset:
 
 def test_balanced_weights_are_those_of_scikit_learn():
     """compute_class_weight("balanced") of its documentation: n/(K · count)."""
-    assert class_weights("balanced", data_of([2, 1], 2)) == (0.75, 1.5)
-    weights = class_weights("balanced", data_of([6, 3, 1], 3))
+    assert LossOptions(weight="balanced").class_weights(data_of([2, 1], 2)) == (0.75, 1.5)
+    weights = LossOptions(weight="balanced").class_weights(data_of([6, 3, 1], 3))
     assert sum(w * n for w, n in zip(weights, [6, 3, 1], strict=True)) == pytest.approx(10)
 
 
 def test_a_list_and_nothing():
-    assert class_weights([1, 5], data_of([2, 1], 2)) == (1.0, 5.0)
-    assert class_weights(None, data_of([2, 1], 2)) is None
+    assert LossOptions([1, 5]).class_weights(data_of([2, 1], 2)) == (1.0, 5.0)
+    assert LossOptions().class_weights(data_of([2, 1], 2)) is None
 
 
 @pytest.mark.parametrize(
@@ -48,27 +49,24 @@ def test_a_list_and_nothing():
 )
 def test_others_are_refused(weight, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
-        check_weight(weight, False, 2)
+        LossOptions(weight).check(True, True, 2)
 
 
 def test_a_class_without_examples_cannot_be_balanced():
     with pytest.raises(InputError, match="and class 2 has none; give a list"):
-        class_weights("balanced", data_of([2, 1], 3))
+        LossOptions("balanced").class_weights(data_of([2, 1], 3))
 
 
-def test_a_regression_has_no_classes(train):
-    finished = train("experiment=line", "loss.weight=balanced")
-    assert finished.code == 2
-    assert "loss.weight=balanced needs classes, but the data are a regression" in finished.err
-
-
-def test_a_loss_of_a_users_own_may_have_a_weight_itself():
-    settings = {"_target_": "own.Loss", "weight": 3}
-    assert without_weight(settings, own=False) == (settings, None)
-    assert without_weight({"_target_": "own.Loss", "weight": None}, own=False)[0] == {
-        "_target_": "own.Loss"
-    }
-    assert without_weight(settings, own=True) == ({"_target_": "own.Loss"}, 3)
+def test_a_loss_of_a_users_own_may_have_such_options_itself():
+    settings = {"_target_": "own.Loss", "weight": 3, "temperature": 2.0}
+    assert split_loss(settings) == (settings, {})
+    plain = {"_target_": "own.Loss"}
+    assert split_loss(plain | {"weight": None, "prior": None})[0] == plain
+    settings["_target_"] = "mlr.losses.CrossEntropy"
+    assert split_loss(settings) == (
+        {"_target_": "mlr.losses.CrossEntropy"},
+        {"weight": 3, "temperature": 2.0},
+    )
 
 
 def test_the_training_split_is_counted(train):
@@ -79,5 +77,6 @@ def test_the_training_split_is_counted(train):
     run = make_run_spec(config).build()
     counts = run.data.train.targets.bincount().tolist()
     assert run.class_weights == tuple(sum(counts) / (2 * one) for one in counts)
-    del config["loss"]["weight"]  # of an older version
+    for name in ("weight", "pos_weight", "label_smoothing", "prior", "temperature"):
+        del config["loss"][name]  # of an older version
     assert make_run_spec(config).build().class_weights is None
