@@ -249,13 +249,13 @@ class LaneOptions(NamedTuple):
     ) -> LaneOptions | None:
         """Stack the numbers of all lanes; None if no lane has any."""
         stack = partial(_stacked, dtype=dtype, device=device)
-        shares = [_smoothing(one, own is not None) for one, own in zip(objectives, weights)]
+        weighted = [own is not None for own in weights]
         found = cls(
-            stack([None if own is None else torch.tensor(own).double() for own in weights], 1.0),
+            stack([_numbers(own) for own in weights], 1.0),
             stack([one.pos_weight for one in objectives], 1.0),
-            stack(shares, 0.0),
+            stack([*map(_smoothing, objectives, weighted)], 0.0),
             stack([one.log_prior for one in objectives], 0.0),
-            stack([_number(one.temperature, 1.0) for one in objectives], 1.0),
+            stack([_numbers((one.temperature,), 1.0) for one in objectives], 1.0),
         )
         return None if all(one is None for one in found) else found
 
@@ -276,12 +276,16 @@ class LaneOptions(NamedTuple):
 def _smoothing(objective: Objective, weighted: bool) -> Tensor | None:
     """ε that targets are smoothed by before the kernel."""
     loss = objective.loss
-    by_loss = weighted and isinstance(loss, SmoothedCrossEntropy)
-    return _number(loss.epsilon if by_loss else objective.label_smoothing, 0.0)  # type: ignore[attr-defined]
+    if weighted and isinstance(loss, SmoothedCrossEntropy):
+        return _numbers((loss.epsilon,))
+    return _numbers((objective.label_smoothing,), 0.0)
 
 
-def _number(value: float, usual: float) -> Tensor | None:
-    return None if value == usual else torch.tensor([value], dtype=torch.float64)
+def _numbers(values: ClassWeights, usual: float | None = None) -> Tensor | None:
+    """Return numbers (N,) in full precision; None for none, and for the usual one."""
+    if values is None or values == (usual,):
+        return None
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _stacked(

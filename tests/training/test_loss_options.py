@@ -1,200 +1,210 @@
-"""Weights, smoothing, prior and temperature along the run axis: torch's losses of them."""
+"""Options of the objective in the group loss: what they may be, and the numbers they give."""
 
 from __future__ import annotations
 
-import copy
+import re
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
+from omegaconf import OmegaConf
 
+from mlr.app.config.run_spec import make_run_spec
+from mlr.app.trained.loading import load_trained
 from mlr.core.checks import InputError
 from mlr.data.base import Dataset, Split
-from mlr.losses import SmoothedCrossEntropy
-from mlr.models import Linear, Mlp
-from mlr.probes import ProbeSettings
-from mlr.training.background import Background
-from mlr.training.experiment import program_key
-from mlr.training.shuffling import Orders
-from mlr.training.step import Program
-from tests.training.conftest import dataset, experiment
-from tests.training.test_log import trained
-from tests.training.twin import optimizer
+from mlr.objectives.compatibility import find_head, find_loss
+from mlr.records.run_folder import read_status
+from mlr.training.instantiate import split_loss
+from mlr.training.loss_options import LossOptions
 
-TINY, WIDE = Linear(), Mlp(widths=[12, 9], activation="relu")
-WEIGHTS = (0.5, 3.0, 1.25)
-PRIOR = torch.tensor([0.7, 0.1, 0.2], dtype=torch.float64)
-POS = torch.tensor([4.0, 0.25, 2.0], dtype=torch.float64)
-OF_CE = (
-    ({}, None),
-    ({"label_smoothing": 0.1}, None),
-    ({"label_smoothing": 0.3}, WEIGHTS),
-    ({"prior": PRIOR}, None),
-    ({"temperature": 0.25}, WEIGHTS),
-    ({"label_smoothing": 0.2, "temperature": 3.0, "prior": PRIOR}, WEIGHTS),
+
+def data_of(counts, classes) -> Dataset:
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    part = Split(torch.zeros(len(labels), 1), labels)
+    return Dataset("made", part, part, part, classes)
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    """compute_class_weight("balanced") of its documentation: n/(K · count)."""
+    assert LossOptions(weight="balanced").class_weights(data_of([2, 1], 2)) == (0.75, 1.5)
+    weights = LossOptions(weight="balanced").class_weights(data_of([6, 3, 1], 3))
+    assert sum(w * n for w, n in zip(weights, [6, 3, 1], strict=True)) == pytest.approx(10)
+
+
+def test_a_list_and_nothing():
+    assert LossOptions([1, 5]).class_weights(data_of([2, 1], 2)) == (1.0, 5.0)
+    assert LossOptions().class_weights(data_of([2, 1], 2)) is None
+
+
+@pytest.mark.parametrize(
+    ("weight", "sentence"),
+    [
+        ("even", "loss.weight=even must be balanced, or a list of one number of at least 0"),
+        ([1, -1], "loss.weight=[1,-1] must be balanced, or a list"),
+        ([1, True], "must be balanced, or a list"),
+        (2.0, "loss.weight=2.0 must be balanced, or a list"),
+        ([0, 0], "loss.weight=[0,0] must hold a number above 0"),
+        (
+            [1, 2, 3],
+            "loss.weight=[1,2,3] has 3 numbers, but there are 2 classes; give one for each",
+        ),
+    ],
 )
-OF_BCE = (
-    ({}, None),
-    ({"pos_weight": POS}, None),
-    ({"pos_weight": POS.flip(0), "temperature": 2.0}, WEIGHTS),
-    ({}, WEIGHTS),
-)
+def test_others_are_refused(weight, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        LossOptions(weight).check(True, True, 2)
 
 
-def cross_entropy(z, labels, options, weights):
-    """Losses of torch for each example."""
-    shifted = z / options.get("temperature", 1.0)
-    if "prior" in options:
-        shifted = shifted + options["prior"].log()
-    weight = None if weights is None else torch.tensor(weights, dtype=z.dtype)
-    smoothing = options.get("label_smoothing", 0.0)
-    return F.cross_entropy(shifted, labels, weight, reduction="none", label_smoothing=smoothing)
+def objective(head, loss, outputs, data=None, **options):
+    data = data_of([2, 1], 2) if data is None else data
+    given = find_head(head), find_loss(loss)
+    return LossOptions(**options).objective(*given, outputs, True, data)
 
 
-def binary(z, labels, options, weights):
-    t = F.one_hot(labels, 3).to(z.dtype)
-    each = F.binary_cross_entropy_with_logits(
-        *(z / options.get("temperature", 1.0), t),
-        pos_weight=options.get("pos_weight"),
-        reduction="none",
-    ).sum(-1)
-    return each if weights is None else each * torch.tensor(weights, dtype=z.dtype)[labels]
+def labels_of(rows) -> Dataset:
+    part = Split(torch.zeros(len(rows), 1), torch.tensor(rows, dtype=torch.float32))
+    return Dataset("made", part, part, part, None, multilabel=True)
 
 
-def runs_of(head, loss, cases, **changes):
-    return [
-        experiment(head=head, loss=loss, data=dataset(3), options=options, class_weights=weights,
-                   **changes)
-        for options, weights in cases
-    ]  # fmt: skip
+def test_numbers_of_the_training_split():
+    assert objective("sigmoid", "bce", 1, pos_weight="balanced").pos_weight.tolist() == [2.0]
+    three = data_of([4, 1, 5], 3)
+    found = objective("sigmoid", "bce", 3, three, pos_weight="balanced").pos_weight
+    assert found.tolist() == [6 / 4, 9 / 1, 5 / 5]
+    labels = labels_of([[1, 0], [0, 1], [0, 1], [1, 1]])
+    found = objective("sigmoid", "bce", 2, labels, pos_weight="balanced").pos_weight
+    assert found.tolist() == [1.0, 1 / 3]
+    assert objective("sigmoid", "bce", 3, three, pos_weight=2).pos_weight.tolist() == [2, 2, 2]
+    # of ordered classes output k asks for those above k
+    found = objective("coral", "bce", 2, three, pos_weight="balanced").pos_weight
+    assert found.tolist() == [4 / 6, 5 / 5]
+    found = objective("softmax", "ce", 3, three, prior="data", temperature=2, label_smoothing=0.1)
+    assert found.log_prior.exp().tolist() == pytest.approx([0.4, 0.1, 0.5], rel=1e-15)
+    assert (found.temperature, found.label_smoothing) == (2.0, 0.1)
+    found = objective("softmax", "ce", 3, three, prior=[1, 1, 2])  # which need not sum to 1
+    assert found.log_prior.exp().tolist() == pytest.approx([0.25, 0.25, 0.5], rel=1e-15)
 
 
-def of_torch(run, losses_of) -> list[float]:
-    """Train by autograd; the mean losses of the batches."""
-    module = copy.deepcopy(run.module).double()
-    optim, losses = optimizer(run.optimizer, module.parameters()), []
-    features, labels = run.data.train.features.double(), run.data.train.targets
-    for epoch in range(run.epochs):
-        order = torch.from_numpy(Orders([run.seed], len(features)).epoch(epoch)[0].astype(int))
-        for chosen in order.split(run.batch_size):
-            mean = losses_of(module(features[chosen]), labels[chosen]).mean()
-            optim.zero_grad()
-            mean.backward()
-            optim.step()
-            losses.append(mean.item())
-    return losses
+def test_what_a_pair_or_its_data_cannot_have_is_refused():
+    for given, sentence in (
+        (("sigmoid", "bce", 1, None, {"label_smoothing": 0.1}), "is not; leave it out: loss.label"),
+        (("softmax", "smoothed_ce", 2, None, {"label_smoothing": 0.1}), "would smooth twice"),
+        (("softmax", "ce", 2, None, {"pos_weight": 3}), "head=softmax loss=ce are not; use loss.w"),
+        (("softmax", "bce", 2, None, {"pos_weight": 3}), "head=softmax loss=bce are not"),
+        (("sigmoid", "bce", 1, None, {"prior": "data"}), "head=sigmoid is another; use loss.weigh"),
+        (("sigmoid", "bce", 1, None, {"pos_weight": [1, 2]}), "[1,2] has 2 numbers, but head=sig"),
+        (("sigmoid", "bce", 1, data_of([2], 2), {"pos_weight": "balanced"}), "label 1, and none"),
+        (("sigmoid", "bce", 2, labels_of([[1, 0], [1, 1]]), {"pos_weight": "balanced"}),
+         "label 0, and every one has it"),
+        (("softmax", "ce", 3, data_of([2, 1], 3), {"prior": "data"}), "and class 2 has none"),
+    ):  # fmt: skip
+        *parts, options = given
+        with pytest.raises(InputError) as raised:
+            objective(*parts, **options)
+        assert sentence in str(raised.value)
 
 
-@pytest.mark.parametrize("model", [TINY, WIDE], ids=["lanes", "narrow"])
-def test_losses_and_gradients_of_every_lane_are_those_of_torch(model):
-    for head, loss, cases, reference in (
-        ("softmax", "ce", OF_CE, cross_entropy),
-        ("sigmoid", "bce", OF_BCE, binary),
+def test_values_are_judged_before_the_data_are_loaded():
+    for options, sentence in (
+        ({"label_smoothing": 1.0}, "loss.label_smoothing=1.0 must lie in [0, 1)"),
+        ({"temperature": 0}, "loss.temperature=0 must be a finite number above 0"),
+        ({"prior": [0, 1]}, "loss.prior=[0,1] must be data, or a list of one number above 0"),
+        ({"prior": "balanced"}, "loss.prior=balanced must be data, or a list"),
+        ({"pos_weight": "data"}, "loss.pos_weight=data must be balanced, a number above 0, or"),
+        ({"pos_weight": []}, "loss.pos_weight=[] must be balanced"),
+        ({"pos_weight": [1, -1]}, "loss.pos_weight=[1,-1] must be balanced"),
     ):
-        runs = runs_of(head, loss, cases, model=model)
-        assert len({program_key(run) for run in runs}) == 1
-        order = sorted(range(len(runs)), key=lambda run: str(runs[run].function))
-        program = Program([runs[run] for run in order], Background(0))
-        torch.manual_seed(1)
-        z = torch.randn(len(program.lanes), 7, 3, dtype=torch.float64) * 3
-        labels = torch.tensor([0, 1, 2, 1, 0, 2, 2])
-        t = F.one_hot(labels, 3).double().expand_as(z).clone()
-        found = program.objectives.losses(z, t), program.objectives.gradient(z, t)
-        y = program.objectives.predictions(z)
-        chains = program.objectives.prediction_grads(y, t)
-        for place, run in enumerate(order):
-            lane = program.lane_of[place]
-            own = z[lane].clone().requires_grad_()
-            losses = reference(own, labels, *cases[run])
-            (slopes,) = torch.autograd.grad(losses.sum(), own)
-            torch.testing.assert_close(found[0][lane], losses.detach(), rtol=1e-12, atol=1e-14)
-            torch.testing.assert_close(found[1][lane], slopes, rtol=1e-11, atol=1e-14)
-            if {"prior", "temperature"} & set(cases[run][0]):
-                assert chains[lane].isnan().all()  # the loss is of other predictions
-                continue
-            # dL/dz is dL/dy through the head
-            back = (torch.softmax if head == "softmax" else lambda v, _: v.sigmoid())(own, -1)
-            (through,) = torch.autograd.grad((back * chains[lane]).sum(), own)
-            torch.testing.assert_close(through, slopes, rtol=1e-9, atol=1e-12)
-
-
-def test_weights_of_smoothed_ce_are_those_of_smoothed_targets():
-    runs = [
-        experiment(head="softmax", loss=SmoothedCrossEntropy(epsilon=0.2), data=dataset(3),
-                   class_weights=weights)
-        for weights in (None, WEIGHTS)
-    ]  # fmt: skip
-    z = torch.randn(7, 3, dtype=torch.float64)
-    labels = torch.tensor([0, 1, 2, 1, 0, 2, 2])
-    t = F.one_hot(labels, 3).double()
-    for run in runs:
-        program = Program([run], Background(0))
-        shape = (len(program.lanes), 7, 3)
-        found = program.objectives.losses(z.expand(shape).clone(), t.expand(shape).clone())[0]
-        expected = cross_entropy(z, labels, {"label_smoothing": 0.2}, run.class_weights)
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
-
-
-def test_a_run_is_that_of_torch(tmp_path):
-    for head, loss, cases, reference in (
-        ("softmax", "ce", OF_CE, cross_entropy),
-        ("sigmoid", "bce", OF_BCE[:-1], binary),
+        with pytest.raises(InputError) as raised:
+            LossOptions(**options).check(True, True, 2)
+        assert sentence in str(raised.value)
+    for name, labelled, sentence in (
+        ("weight", True, "needs one class for each example, which these data do not have; leave"),
+        ("prior", False, "needs one class for each example, which these data do not have; leave"),
+        ("pos_weight", False, "needs classes or labels, but the data are a regression; leave it"),
     ):
-        (run,) = runs_of(head, loss, cases[-1:], model=WIDE)
-        losses = of_torch(run, lambda z, labels, c=cases[-1], f=reference: f(z, labels, *c))
-        ((_, table),) = trained(tmp_path / head, [run])
-        recorded = {step: row["loss/train"] for step, row in table.items() if "loss/train" in row}
-        compared = {step: loss for step, loss in recorded.items() if step < len(losses)}
-        assert max(compared) > 5
-        assert compared == pytest.approx({step: losses[step] for step in compared}, rel=1e-8)
+        word = "data" if name == "prior" else "balanced"
+        with pytest.raises(InputError) as raised:
+            LossOptions(**{name: word}).check(False, labelled, None)
+        assert str(raised.value).startswith(f"loss.{name}={word} {sentence}")
+        assert str(raised.value).endswith(f"loss.{name}=null.")
+    LossOptions(pos_weight=2).check(False, True, None)  # several labels
 
 
-@pytest.mark.parametrize("model", [TINY, WIDE], ids=["lanes", "narrow"])
-def test_runs_with_other_options_are_themselves_alone_to_the_bit(tmp_path, model):
-    smoothed_ce = [
-        experiment(head="softmax", loss="smoothed_ce", data=dataset(3), model=model,
-                   class_weights=weights)
-        for weights in (None, WEIGHTS)
-    ]  # fmt: skip
-    runs = [
-        *runs_of("softmax", "ce", OF_CE, model=model),
-        *smoothed_ce,
-        *runs_of("sigmoid", "bce", OF_BCE, model=model),
-    ]
-    together = trained(tmp_path / "together", runs)
-    for number in (0, 2, 5, 6, 7, 9, 11):
-        ((_, alone),) = trained(tmp_path / str(number), [runs[number]])
-        assert together[number][1] == alone
+def test_data_of_several_labels_have_no_weights_of_classes(train, tmp_path):
+    rows = ["x,a,b", *(f"{i},{i % 2},{i % 3 == 0:d}" for i in range(40))]
+    (tmp_path / "tags.csv").write_text("\n".join(rows))
+    line = ("data=csv", f"data.path={tmp_path / 'tags.csv'}", "data.label=[a,b]",
+            "data.task=multilabel", "head=sigmoid", "epochs=1", "probes=off",
+            "batch_size=8")  # fmt: skip
+    finished = train(*line, "loss.weight=[1,2]")
+    assert finished.code == 2
+    assert "loss.weight=[1,2] needs one class for each example" in finished.err
+    finished = train(*line, "loss.pos_weight=balanced", "loss.temperature=2")
+    assert finished.code == 0, finished.err
+    (folder,) = finished.runs
+    config = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"))
+    run = make_run_spec(config).build()
+    counts = run.data.train.targets.double().sum(0)
+    assert run.objective.pos_weight.tolist() == ((len(run.data.train) - counts) / counts).tolist()
+    # the trained network is judged by the same numbers
+    again = load_trained(folder).objective
+    assert torch.equal(again.pos_weight, run.objective.pos_weight)
+    assert again.temperature == 2.0
+    loss = read_status(folder)["metrics"]["loss/val"]
+    z = load_trained(folder).predictor.network(run.data.val.features) / 2
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        z, run.data.val.targets.float(), pos_weight=run.objective.pos_weight.float(),
+        reduction="sum",
+    )  # fmt: skip
+    assert loss == pytest.approx(expected.item() / len(run.data.val), rel=1e-5)
 
 
-def test_wrong_and_right_gradients_and_stuck_shares_are_of_the_weighted_loss(tmp_path):
-    """A class of weight 0 is stuck by definition; others by S·(q(π) − t), as NumPy has it."""
-    weights, smoothing, temperature = (0.0, 2.0, 1.0), 0.1, 2.0
-    part = dataset(3).train
-    own = np.where(np.arange(len(part.targets)) % 2, 0.5, 1.5)
-    train = Split(part.features, part.targets, torch.from_numpy(own))
-    data = Dataset("made", train, dataset(3).val, dataset(3).test, 3)
-    options = {"label_smoothing": smoothing, "temperature": temperature}
-    run = experiment(head="softmax", loss="ce", data=data, options=options, class_weights=weights,
-                     probes=ProbeSettings(), epochs=1)  # fmt: skip
-    ((result, _),) = trained(tmp_path, [run])
-    x, labels = part.features.numpy(), part.targets.numpy()
-    w = np.array(weights)
-    slope, intercept = sorted((v.numpy() for v in result.parameters.values()), key=np.ndim)[::-1]
-    z = x @ slope.T + intercept
-    y = np.exp(z / temperature)
-    y /= y.sum(1, keepdims=True)
-    mass = w * ((1 - smoothing) * np.eye(3)[labels] + smoothing / 3)
-    grads = (mass.sum(1, keepdims=True) * y - mass) / temperature * own[:, None]
-    sizes, wrong = np.linalg.norm(grads, axis=1), z.argmax(1) != labels
-    assert 3 < wrong.sum() < 40
-    stuck = (wrong & (sizes < run.probes.threshold)).mean()
-    assert result.metrics["stuck/fraction"] == pytest.approx(stuck) and stuck > 0
-    assert result.metrics["logit_grad/wrong"] == pytest.approx(sizes[wrong].mean(), rel=1e-9)
-    assert result.metrics["logit_grad/right"] == pytest.approx(sizes[~wrong].mean(), rel=1e-9)
+def test_a_prior_of_the_data_is_recorded(train):
+    finished = train(
+        *("data=outliers", "head=softmax", "loss=ce", "loss.prior=data", "epochs=1", "probes=off"),
+        *("loss.label_smoothing=0.1", "loss.weight=[1,3]"),
+    )
+    assert finished.code == 0, finished.err
+    (folder,) = finished.runs
+    own = load_trained(folder)
+    counts = np.bincount(own.spec.load().train.targets)
+    assert own.data.prior == pytest.approx(tuple(counts / counts.sum()), rel=1e-12)
+    val = own.spec.load().val
+    z = own.predictor.network(val.features) + torch.tensor(counts / counts.sum()).log()
+    expected = torch.nn.functional.cross_entropy(
+        *(z, val.targets, torch.tensor([1.0, 3.0]).double()),
+        reduction="sum", label_smoothing=0.1,
+    )  # fmt: skip
+    loss = read_status(folder)["metrics"]["loss/val"]
+    assert loss == pytest.approx(expected.item() / len(val), rel=1e-5)
 
 
-def test_an_objective_with_weights_of_its_own_is_refused():
-    with pytest.raises(InputError, match=r"weight of its own.*give class_weights"):
-        experiment(head="softmax", loss="ce", data=dataset(3), options={"weight": [1, 2, 3]})
+def test_a_class_without_examples_cannot_be_balanced():
+    with pytest.raises(InputError, match="and class 2 has none; give a list"):
+        LossOptions("balanced").class_weights(data_of([2, 1], 3))
+
+
+def test_a_loss_of_a_users_own_may_have_such_options_itself():
+    settings = {"_target_": "own.Loss", "weight": 3, "temperature": 2.0}
+    assert split_loss(settings) == (settings, {})
+    plain = {"_target_": "own.Loss"}
+    assert split_loss(plain | {"weight": None, "prior": None})[0] == plain
+    settings["_target_"] = "mlr.losses.CrossEntropy"
+    assert split_loss(settings) == (
+        {"_target_": "mlr.losses.CrossEntropy"},
+        {"weight": 3, "temperature": 2.0},
+    )
+
+
+def test_the_training_split_is_counted(train):
+    finished = train("data=outliers", "loss.weight=balanced", "epochs=1", "probes=off")
+    assert finished.code == 0, finished.err
+    (folder,) = finished.runs
+    config = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"))
+    run = make_run_spec(config).build()
+    counts = run.data.train.targets.bincount().tolist()
+    assert run.class_weights == tuple(sum(counts) / (2 * one) for one in counts)
+    for name in ("weight", "pos_weight", "label_smoothing", "prior", "temperature"):
+        del config["loss"][name]  # of an older version
+    assert make_run_spec(config).build().class_weights is None

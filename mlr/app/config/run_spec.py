@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.config.catalogue import unknown_option
-from mlr.app.config.loss_options import LossOptions
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
@@ -24,6 +23,7 @@ from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.experiment import check_run_options
 from mlr.training.instantiate import make_part, own_part, split_loss
+from mlr.training.loss_options import LossOptions
 from mlr.training.patience import patience_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ PARTS: Mapping[str, type] = {
 """Groups of the configuration, each with the abstract class of its parts."""
 OF_EXPERIMENT = ("epochs", "steps", "batch_size", "seed", "dtype", "max_grad_norm", "patience")
 """Root options that are an Experiment's own."""
-ROOT = tuple(field.name for field in fields(Config))
+ROOT = tuple(one.name for one in fields(Config))
 MOST_PARTS = 1 << 10
 _made: dict[tuple[str, str], Any] = {}
 """Parts by group and settings."""
@@ -82,7 +82,7 @@ class RunSpec:
     optimizer: Optimizer
     schedule: LearningRate
     probes: ProbeSettings
-    loss_options: LossOptions = LossOptions()
+    loss_options: LossOptions = field(default_factory=LossOptions)
     """of the objective, as they are given"""
 
     @property
@@ -194,7 +194,8 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     if isinstance(settings["loss"], Mapping):
         settings["loss"], options = split_loss(settings["loss"])
     parts = {group: _part(group, settings[group], base, allowed) for group, base in PARTS.items()}
-    spec = RunSpec(dict(config), source=parts.pop("data"), loss_options=LossOptions(**options), **parts)
+    source = parts.pop("data")
+    spec = RunSpec(dict(config), source=source, loss_options=LossOptions(**options), **parts)
     check_source(spec.source)
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:

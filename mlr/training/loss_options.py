@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +81,8 @@ class LossOptions:
         Raises:
             InputError: as `check`, or a class to be balanced has no training example.
         """
-        self.check(data.classes is not None, data.classes is not None or data.multilabel,
-                   data.classes)  # fmt: skip
+        classes = data.classes
+        self.check(classes is not None, classes is not None or data.multilabel, classes)
         if self.weight is None:
             return None
         if self.weight != BALANCED:
@@ -102,7 +103,7 @@ class LossOptions:
             prior = _counts("prior", DATA, data)
         pos_weight = self.pos_weight
         if pos_weight == BALANCED:
-            pos_weight = _negatives_per_positive(data, outputs)
+            pos_weight = _negatives_per_positive(data, head, outputs)
         return self.of_numbers(head, loss, outputs, strict, pos_weight, prior)
 
     def of_numbers(
@@ -124,27 +125,25 @@ class LossOptions:
         from mlr.objectives import Objective
 
         self._check_pair(head, loss)
-        lists: dict[str, Any] = {"pos_weight": pos_weight, "prior": prior}
-        if pos_weight is not None and not isinstance(pos_weight, Sequence):
-            lists["pos_weight"] = [pos_weight] * outputs
-        elif pos_weight is not None and len(pos_weight) != outputs:
+        if isinstance(pos_weight, Sequence) and len(pos_weight) != outputs:
             count = len(pos_weight)
             raise InputError(
                 f"{_shown('pos_weight', self.pos_weight)} has {count} number{'s' * (count != 1)}, "
                 f"but head={head.name} has {outputs} output{'s' * (outputs != 1)}; give one for "
                 "each, or one number for all."
             )
+        if isinstance(pos_weight, (int, float)):
+            pos_weight = [pos_weight] * outputs
+        exact = partial(torch.tensor, dtype=torch.float64)
         return Objective(
             head,
             loss,
             outputs=outputs,
             strict=strict,
+            pos_weight=None if pos_weight is None else exact(pos_weight),
+            prior=None if prior is None else exact(prior),
             label_smoothing=self.label_smoothing or 0.0,
             temperature=1.0 if self.temperature is None else self.temperature,
-            **{
-                name: None if own is None else torch.tensor(own, dtype=torch.float64)
-                for name, own in lists.items()
-            },
         )
 
     def _check_pair(self, head: Head, loss: Loss) -> None:
@@ -154,7 +153,7 @@ class LossOptions:
         from mlr.heads import Softmax
         from mlr.losses import SmoothedCrossEntropy
         from mlr.objectives.kernels.table import kernel_of
-        from mlr.objectives.weighting import Weighting, Weighs
+        from mlr.objectives.weighting import Weighs, Weighting
 
         weighting = Weighting(head, loss, kernel_of(head, loss)[0])
         pair = f"head={head.name} loss={loss.name}"
@@ -224,13 +223,14 @@ def _counts(name: str, word: str, data: Dataset) -> list[int]:
     return counts
 
 
-def _negatives_per_positive(data: Dataset, outputs: int) -> list[float]:
+def _negatives_per_positive(data: Dataset, head: Head, outputs: int) -> list[float]:
     """Divide, for each output, training examples with target 0 by those with target 1."""
+    import torch
+
+    from mlr.training.examples import targets_of
+
     targets, count = data.train.targets, len(data.train)
-    if data.classes is None:
-        positives = targets.sum(0).tolist()
-    else:
-        positives = targets.flatten().bincount(minlength=data.classes).tolist()[-outputs:]
+    positives = targets_of(head, targets, data.classes, outputs, torch.float64).sum(0).tolist()
     for output, own in enumerate(positives):
         if own in (0, count):
             raise InputError(
