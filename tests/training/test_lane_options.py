@@ -199,3 +199,20 @@ def test_wrong_and_right_gradients_and_stuck_shares_are_of_the_weighted_loss(tmp
 def test_an_objective_with_weights_of_its_own_is_refused():
     with pytest.raises(InputError, match=r"weight of its own.*give class_weights"):
         experiment(head="softmax", loss="ce", data=dataset(3), options={"weight": [1, 2, 3]})
+
+
+def test_one_output_is_two_classes_for_smoothed_targets():
+    options, weights = {"label_smoothing": 0.2}, (0.6, 3.1)
+    run = experiment(head="sigmoid", loss="ce", options=options, class_weights=weights)
+    program = Program([run], Background(0))
+    z, labels = (
+        torch.tensor([-1.3, 0.4, 2.0, -0.2], dtype=torch.float64),
+        torch.tensor([0, 1, 0, 1]),
+    )
+    shape = (len(program.lanes), 4, 1)
+    lanes = (own.unsqueeze(1).expand(shape).clone() for own in (z, labels.double()))
+    logits, targets = lanes
+    both = torch.stack([torch.zeros_like(z), z], 1)
+    expected = cross_entropy(both, labels, options, weights)
+    found = program.objectives.losses(logits, targets)[0]
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
