@@ -14,7 +14,6 @@ from mlr.data import options
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mlr.data.inputs import Inputs
     from mlr.data.scaling import Scaling
 
 SPLITS = ("train", "val", "test")
@@ -53,7 +52,8 @@ class Dataset:
         multilabel: True if targets are K yes/no labels, of which any number may be 1.
         target_scaling: how the targets were scaled, by which numbers are told in their own unit;
             None if they were not.
-        inputs: how features were made of a file's values; None if nobody knows.
+        inputs: `mlr.data.inputs.Inputs`, by which features were made of a file's values; None if
+            nobody knows.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Dataset:
     labels: tuple[str, ...] = ()
     multilabel: bool = False
     target_scaling: Scaling | None = None
-    inputs: Inputs | None = None
+    inputs: Any = None
 
     @property
     def validated(self) -> bool:
