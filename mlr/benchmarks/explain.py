@@ -158,6 +158,11 @@ PLANTED: tuple[Fault, ...] = (
         f"{DIGITS} head=softmax loss=ce model=mlp data.label_noise=0.3 optimizer.lr=0.1",
     ),
     Fault("label_noise", "data=csv data.path={noisy} head=sigmoid loss=bce epochs=20"),
+    # a class with a twentieth of the examples, among those of the other
+    Fault("rare_class", "data=csv data.path={rare} head=sigmoid loss=bce epochs=40"),
+    Fault(
+        "rare_class", "data=csv data.path={rare} head=softmax loss=ce epochs=40 optimizer.lr=0.1"
+    ),
     # too few examples for so many parameters
     Fault(
         "overfitting",
@@ -252,7 +257,7 @@ FINE: tuple[Fault, ...] = tuple(
 
 
 def write_tables(folder: Path) -> Mapping[str, Path]:
-    """Write data files with large features, with tiny features, and with wrong labels.
+    """Write data files with large features, tiny features, wrong labels, and a rare class.
 
     Args:
         folder: folder of the files.
@@ -266,10 +271,13 @@ def write_tables(folder: Path) -> Mapping[str, Path]:
     labels = rng.integers(0, 2, 800)
     features = rng.normal(size=(800, 2)) * 0.8 + np.where(labels, 1.0, -1.0)[:, None]
     wrong = np.where(rng.random(800) < 0.2, 1 - labels, labels)
+    seldom = (np.arange(800) % 20 == 0).astype(np.int64)
+    among = rng.normal(size=(800, 2)) + 1.2 * seldom[:, None]
     return {
         "large": _table(folder / "large.csv", features * 100, labels),
         "tiny": _table(folder / "tiny.csv", features * 1e-4, labels),
         "noisy": _table(folder / "noisy.csv", features, wrong),
+        "rare": _table(folder / "rare.csv", among, seldom),
     }
 
 

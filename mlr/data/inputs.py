@@ -35,6 +35,10 @@ class Inputs:
     target_columns: tuple[str, ...] = ()
 
 
+OF_LOSSES = ("class_weights", "pos_weight", "prior")
+"""Numbers of a description that losses depend on, each a list."""
+
+
 @dataclass(frozen=True, eq=False)
 class Description:
     """Data as a trained network knows them.
@@ -48,6 +52,8 @@ class Description:
         target_scaling: of a regression's targets; None if they are not scaled.
         inputs: how features are made of a file's values; None if they are taken as they are.
         class_weights: by which the losses of the classes are multiplied; None for 1 each.
+        pos_weight: that of target 1 of each output; None for 1 each.
+        prior: of the classes, whose logarithms are added to the logits; None for none.
     """
 
     feature_shape: tuple[int, ...]
@@ -58,10 +64,12 @@ class Description:
     target_scaling: Scaling | None = None
     inputs: Inputs | None = None
     class_weights: tuple[float, ...] | None = None
+    pos_weight: tuple[float, ...] | None = None
+    prior: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, data: Dataset, class_weights: tuple[float, ...] | None = None) -> Description:
-        """Describe a dataset whose losses a run multiplies by these weights of the classes."""
+    def of(cls, data: Dataset, **numbers: tuple[float, ...] | None) -> Description:
+        """Describe a dataset, and the numbers of its classes by name that a run's losses have."""
         targets = 1 if data.classes is not None else int(data.train.targets.shape[1])
         return cls(
             data.feature_shape,
@@ -71,7 +79,7 @@ class Description:
             targets,
             data.target_scaling,
             data.inputs,
-            class_weights,
+            **numbers,
         )
 
     @property
@@ -89,8 +97,9 @@ class Description:
             "multilabel": self.multilabel,
             "targets": self.targets,
         }
-        if self.class_weights is not None:
-            found["class_weights"] = list(self.class_weights)
+        for name in OF_LOSSES:
+            if (numbers := getattr(self, name)) is not None:
+                found[name] = list(numbers)
         if self.target_scaling is not None:
             found["target_scaling"] = _plain(self.target_scaling)
         if self.inputs is not None:
@@ -137,10 +146,12 @@ def _described(found: dict[str, Any]) -> Description:
         scaling = _scaling(found["scaling"])
         targets = tuple(found.get("target_columns", ()))
         inputs = Inputs(scaling, bool(found["in_bytes"]), columns, targets)
-    target_scaling, weights = found.get("target_scaling"), found.get("class_weights")
+    target_scaling = found.get("target_scaling")
     classes = None if found["classes"] is None else int(found["classes"])
-    if weights is not None and len(weights) != classes:
-        raise ValueError("its weights of classes are not as many as its classes")
+    numbers = {name: tuple(map(float, found[name])) for name in OF_LOSSES if name in found}
+    for name, own in numbers.items():
+        if name != "pos_weight" and len(own) != classes:  # which is of the outputs
+            raise ValueError(f"its {name} are not as many as its classes")
     return Description(
         shape,
         classes,
@@ -149,7 +160,7 @@ def _described(found: dict[str, Any]) -> Description:
         int(found["targets"]),
         None if target_scaling is None else _scaling(target_scaling),
         inputs,
-        None if weights is None else tuple(map(float, weights)),
+        **numbers,
     )
 
 

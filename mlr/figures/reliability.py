@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mlr.core.domains import UNIT
 from mlr.figures import canvas
-from mlr.training.calibration import BINS, equal_width
 
 if TYPE_CHECKING:
     from mlr.figures.seen import Array, Moment
@@ -36,6 +35,9 @@ class Reliability:
 
 def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
     """Sort predictions (N,) into bins ((b − 1)/B, b/B]; a confidence of 0 is in the first."""
+    # not above: the process that draws unpickles from this module, and does without torch
+    from mlr.training.calibration import equal_width
+
     bins = equal_width(confidence.astype(np.float64)[None], right.astype(np.float64)[None])
     counts = bins.counts[0]
     with np.errstate(invalid="ignore"):  # 0/0 of empty bins
@@ -57,7 +59,8 @@ def draw(found: Reliability, title: str) -> canvas.Figure:
     parts = ("■ right", "■ right, too unsure", "■ too sure")
     keys = list(zip(parts, (canvas.BLUE, canvas.SKY, canvas.WRONG), strict=True))
     figure = canvas.new_figure(f"{title}: ECE {found.error:.1%}", keys)
-    left = np.arange(BINS) / BINS
+    bins = len(found.counts)
+    left = np.arange(bins) / bins
     axes = canvas.new_axes(
         figure,
         (0.155, 0.34, 0.815, 0.51),
@@ -74,7 +77,7 @@ def draw(found: Reliability, title: str) -> canvas.Figure:
         (both, accuracy, canvas.SKY),
         (both, confidence, canvas.WRONG),
     ):
-        _bars(axes, left[filled], low, high, colour)
+        _bars(axes, left[filled], low, high, colour, 1 / bins)
     axes.plot([0, 1], [0, 1], "--", color=canvas.INK, linewidth=1)
     below = canvas.new_axes(
         figure,
@@ -84,15 +87,17 @@ def draw(found: Reliability, title: str) -> canvas.Figure:
         labels=("confidence", "count"),
         ticks=([0, 0.5, 1], [0, int(found.counts.max())]),
     )
-    _bars(below, left, np.zeros(BINS), found.counts.astype(float), canvas.GREY)
+    _bars(below, left, np.zeros_like(left), found.counts.astype(float), canvas.GREY, 1 / bins)
     return figure
 
 
-def _bars(axes: canvas.Axes, left: Array, low: Array, high: Array, colour: str) -> None:
+def _bars(
+    axes: canvas.Axes, left: Array, low: Array, high: Array, colour: str, width: float
+) -> None:
     """Draw bars from `low` to `high` as one artist, in a fifth of the time of matplotlib's bars."""
     from matplotlib.collections import PolyCollection
 
-    x = np.stack([left, left, left + 1 / BINS, left + 1 / BINS], 1)
+    x = np.stack([left, left, left + width, left + width], 1)
     y = np.stack([low, high, high, low], 1)
     corners = np.stack([x, y], 2)
     axes.add_collection(

@@ -22,7 +22,7 @@ from mlr.records.series import Series, read_series
 from mlr.training import Experiment
 from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.examples import targets_of
-from mlr.training.run_objectives import RunObjectives, weights_of
+from mlr.training.run_objectives import RunObjectives
 
 Array = NDArray[np.floating]
 MOST_EXAMPLES = {"train": 1_000, "val": 2_000}
@@ -129,8 +129,10 @@ class Moment:
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Compute losses (N,) and dL/dz (N, K) of logits and targets (N, K) as training does."""
-        weights = weights_of([self.experiment.class_weights], logits.dtype, logits.device)
-        objectives = RunObjectives([self.experiment.objective], weights=weights)
+        own = self.experiment
+        objectives = RunObjectives(
+            [own.objective], False, [own.class_weights], logits.dtype, logits.device
+        )
         batch = EvaluatedBatch(objectives, logits[None], targets[None])
         return batch.losses[0], batch.logit_grads[0]
 

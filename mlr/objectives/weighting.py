@@ -207,7 +207,7 @@ def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
     return Weighs.OUTPUTS if of_outputs and head.range.least_outputs == 1 else Weighs.EXAMPLES
 
 
-def smoothed(t: Tensor, share: float) -> Tensor:
+def smoothed(t: Tensor, share: float | Tensor) -> Tensor:
     """(1 − ε)t + ε/K of targets (…, K); K is 2 for one output."""
     return (1 - share) * t + share / max(t.shape[-1], 2)
 
@@ -215,7 +215,7 @@ def smoothed(t: Tensor, share: float) -> Tensor:
 def of_classes(weight: Tensor, t: Tensor, hard: bool) -> Weighed:
     """q (…, K) and S = Σ_k w_k t_k (…); of one output the weights are those of 0 and 1."""
     if t.shape[-1] == 1:
-        q, factor = of_yes_and_no(weight[1], weight[0], t, hard)
+        q, factor = of_yes_and_no(weight[..., 1:], weight[..., :1], t, hard)
         return q, factor[..., 0]
     mass = weight * t
     factor = mass.sum(-1)

@@ -60,8 +60,8 @@ class Experiment:
         device: a torch device.
         max_grad_norm: the mean gradient is scaled down to this norm, None: never.
         patience: stop after so many epochs without a lower validation loss, None: never.
-        class_weights: of the classes 0 … K − 1, which multiply the losses of their examples; None
-            weighs nothing.
+        class_weights: of the classes 0 … K − 1, which multiply the losses of their examples, of
+            smoothed targets those of each class in them; None weighs nothing.
         stopping: patience in updates, and how much lower is lower.
 
     Raises:
@@ -91,6 +91,11 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_run_options(vars(self))
+        if self.objective.weight is not None:
+            raise InputError(
+                "The objective of a run must have no weight of its own; give class_weights to the "
+                "experiment."
+            )
         waits = {"patience": self.patience, "stopping.updates": self.stopping.updates}
         for option, value in waits.items():
             if value is not None and not self.data.validated:
@@ -147,7 +152,7 @@ class Experiment:
         """Equal for runs whose objectives are the same function."""
         from mlr.training.run_objectives import identity
 
-        return identity(self.objective)
+        return identity(self.objective, self.class_weights is not None)
 
     @cached_property
     def structure(self) -> list[Dense] | None:

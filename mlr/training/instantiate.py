@@ -41,11 +41,29 @@ ALIASES: dict[str, str] = {}
 """Names that parts had in older versions, each with that of today: recorded runs have them."""
 
 
+OF_OBJECTIVE = ("weight", "pos_weight", "label_smoothing", "prior", "temperature")
+"""Options of the group `loss` that are the objective's, and not the loss's own."""
+
+
+def split_loss(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split the group `loss` into the loss itself, and the options of the objective.
+
+    A loss that is none of mlr's may have options of such names itself: it is given those that are
+    not null.
+    """
+    options = dict(settings)
+    own = own_part(str(options.get("_target_"))) is not None
+    found = {
+        name: options.pop(name)
+        for name in OF_OBJECTIVE
+        if name in options and (own or options[name] is None)
+    }
+    return options, found
+
+
 def recorded_loss(config: Mapping[str, Any], allowed: Sequence[str]) -> Loss:
-    """Make the loss of a recorded configuration, without the weights of its classes."""
-    options = dict(config.get("loss") or {})
-    if own_part(str(options.get("_target_"))) is not None:
-        options.pop("weight", None)
+    """Make the loss of a recorded configuration, without the options of the objective."""
+    options, _ = split_loss(config.get("loss") or {})
     return make_part("loss", options, Loss, allowed)  # type: ignore[type-abstract]
 
 

@@ -119,7 +119,8 @@ def train(
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
         check_one_program(experiments)
-        try_parts(experiments[0])
+        for one in {own.function: own for own in reversed(experiments)}.values():
+            try_parts(one)
         order = by_objective(experiments)
         loop = TrainingLoop(
             Program([experiments[run] for run in order], background),

@@ -35,8 +35,8 @@ class OwnOptimizer(Optimizer):
 
     @property
     def operations(self) -> tuple[Hashable, ...]:
-        """The class: runs of one program have the same, with options of their own."""
-        return (self.kind,)
+        """Class and options: by them an update remembers moments or does not."""
+        return self.kind, self.options
 
 
 @dataclass(frozen=True, kw_only=True)

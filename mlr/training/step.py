@@ -29,7 +29,7 @@ from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.own_stepper import OwnStepper
 from mlr.training.own_updates import OwnOptimizer
-from mlr.training.run_objectives import RunObjectives, WeightedObjectives, weights_of
+from mlr.training.run_objectives import RunObjectives, WeightedObjectives, numbers_of
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import Stepper, column, limit_norm, make_stepper
 from mlr.training.target_units import units_of
@@ -137,15 +137,18 @@ class Program:
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
         firsts: dict[Hashable, Objective] = {}
-        objectives = [firsts.setdefault(one.function, one.objective) for one in self.lanes]
+        objectives = [
+            firsts.setdefault((one.function, numbers_of(one.objective)), one.objective)
+            for one in self.lanes
+        ]
         self.subject = first.subject
         self.classification = self.subject.classes is not None
         self.multilabel = self.subject.multilabel
         self.weighted = first.data.train.weights is not None
-        self.weights = weights_of(
-            [lane.class_weights for lane in self.lanes], self.dtype, self.device
+        weights = [lane.class_weights for lane in self.lanes]
+        self.objectives = RunObjectives(
+            objectives, self.classification, weights, self.dtype, self.device
         )
-        self.objectives = RunObjectives(objectives, self.classification, self.weights)
         """of examples that count once each, as held-out ones do"""
         self.trained = self._trained(objectives, slice(None))
         """of training batches, in which examples may have weights"""
@@ -166,8 +169,8 @@ class Program:
     def _trained(self, objectives: Sequence[Objective], rows: slice) -> RunObjectives:
         """Make the objectives of training batches of some lanes."""
         kind = WeightedObjectives if self.weighted else RunObjectives
-        weights = None if self.weights is None else self.weights[rows]
-        return kind(objectives, self.classification, weights)
+        weights = [lane.class_weights for lane in self.lanes[rows]]
+        return kind(objectives, self.classification, weights, self.dtype, self.device)
 
     def _networks(self, objectives: Sequence[Objective]) -> tuple[Network, list[ProgramPart]]:
         """Lay out parameters and gradients; returns the network over them, and its parts."""

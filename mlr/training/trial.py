@@ -41,7 +41,8 @@ def try_parts(experiment: Experiment) -> None:
         experiment.schedule.factors(experiment.total_steps, experiment.optimizer.lr)
     size, examples = experiment.batch_size, len(data.train)
     smallest = size if experiment.drop_last else examples % size or size
-    if smallest == 1 and experiment.structure is None:
+    reached = size == 1 or experiment.total_steps >= experiment.steps_per_epoch
+    if smallest == 1 and reached and experiment.structure is None:
         _try_one_example(experiment)
 
 

@@ -174,3 +174,9 @@ def test_it_loads_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_what_is_drawn_needs_no_torch():
+    """The process imports the modules of the drawings, and torch would take longer than they do."""
+    program = "import sys, mlr.figures.record; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

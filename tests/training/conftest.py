@@ -29,16 +29,18 @@ def dataset(classes: int | None = 2, count: int = 50) -> Dataset:
 
 
 def experiment(**changes) -> Experiment:
-    """A small float64 run; `head`, `loss`, `model` are taken beside Experiment's own fields."""
+    """A small float64 run; `head`, `loss`, `model` are taken beside Experiment's own fields,
+    and `options` of the objective."""
     data = changes.pop("data", None) or dataset()
     head, loss = changes.pop("head", "sigmoid"), changes.pop("loss", "bce")
     model = changes.pop("model", Linear())
+    options = changes.pop("options", {})
     objective = Objective(head, loss)
     head_of = objective.head
     outputs = head_of.outputs(data.classes) if data.classes else head_of.range.per_target
     seed = changes.get("seed", 0)
     defaults = {
-        "objective": Objective(head, loss, outputs=outputs),
+        "objective": Objective(head, loss, outputs=outputs, **options),
         "module": model.build(data.feature_shape, outputs, seed, "float64"),
         "data": data,
         "optimizer": SGD(lr=0.2),

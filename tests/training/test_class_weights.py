@@ -108,7 +108,7 @@ def test_losses_and_gradients_are_multiplied_by_the_weight_of_the_class(head, lo
 def test_one_output_has_weights_of_two_classes():
     run = experiment(class_weights=(0.25, 4.0))
     objectives = Program([run], Background(0)).objectives
-    lanes = objectives.weights.shape[0]
+    lanes = objectives.options.weights.shape[0]
     z = torch.zeros(lanes, 2, 1, dtype=torch.float64)
     t = torch.tensor([[0.0], [1.0]], dtype=torch.float64).expand(lanes, 2, 1)
     assert objectives.gradient(z, t)[0, :, 0].tolist() == [0.5 * 0.25, -0.5 * 4]
@@ -128,4 +128,4 @@ def test_a_weighted_run_and_its_sibling_are_themselves_alone_to_the_bit(tmp_path
 
 
 def test_runs_without_weights_compute_nothing_for_them():
-    assert Program([experiment()], Background(0)).objectives.weights is None
+    assert Program([experiment()], Background(0)).objectives.options is None

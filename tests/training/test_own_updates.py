@@ -13,10 +13,12 @@ from torch.optim import lr_scheduler
 from mlr.core.checks import DataError, InputError
 from mlr.models import Linear, Mlp
 from mlr.records import RunFolder
+from mlr.records.run_folder import read_status
 from mlr.training import SGD, LearningRate, Optimizer, train
 from mlr.training.background import Background
 from mlr.training.checkpoint import load_checkpoint, save_checkpoint
 from mlr.training.checkpointing import CheckpointPolicy, Stopped
+from mlr.training.experiment import program_key
 from mlr.training.instantiate import make_part
 from mlr.training.memory_layout import Layout
 from mlr.training.own_stepper import OwnStepper
@@ -339,3 +341,22 @@ def test_schedules_that_cannot_be_used_are_refused(name, options, message):
 
     with pytest.raises(InputError, match=message):
         trained()
+
+
+def test_runs_of_other_momenta_are_a_program_each(train):
+    """Their optimizers remember other things; that of the rate 100 ends early."""
+    rates = {
+        program_key(experiment(optimizer=made("torch.optim.SGD", lr=rate, momentum=share)))
+        for rate in (0.1, 0.5)
+        for share in (0.0, 0.9)
+    }
+    assert len(rates) == 2
+    finished = train(
+        *("-m", "data=blobs", "data.n=100", "probes=off", "epochs=8", "patience=1", "batch_size=8"),
+        *("optimizer=custom", "optimizer._target_=torch.optim.SGD", "+optimizer.momentum=0,0.9"),
+        *("optimizer.lr=0.01,100",),
+    )
+    assert finished.code == 0, finished.err
+    ends = [read_status(folder) for folder in finished.runs]
+    assert len(ends) == 4
+    assert len({end["steps"] for end in ends}) > 1

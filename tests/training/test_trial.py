@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from mlr.core.checks import InputError
 from mlr.core.domains import REALS, UNIT
 from mlr.losses import Loss
 from mlr.models import Linear, Mlp
+from mlr.objectives.trial import EXAMPLES
 from mlr.training import train, trial
 from tests.training.conftest import dataset, experiment
 
@@ -91,6 +95,26 @@ def test_a_trial_leaves_the_random_state():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_few_examples_are_tried_more_than_once():
+def test_few_examples_are_tried_more_than_once(monkeypatch):
+    seen = []
+    monkeypatch.setattr(trial, "try_loss", lambda _, z, t: seen.append(t[:, 0].tolist()))
     run = experiment(loss=Weighted(), data=dataset(2, 4), batch_size=2)
     trial.try_parts(run)
+    (tried,) = seen
+    labels = run.data.train.targets.tolist()
+    assert len(tried) == EXAMPLES > 4
+    assert tried == [labels[at % 4] for at in range(EXAMPLES)]
+
+
+def test_every_objective_of_the_runs_is_tried():
+    runs = [experiment(head="linear", loss=own) for own in ("se", Standardised())]
+    with pytest.raises(InputError, match="loss=standardised couples examples"):
+        train(runs)
+
+
+def test_a_last_batch_of_one_that_is_never_reached_is_not_refused():
+    for steps, refused in ((1, False), (3, False), (4, True), (None, True)):
+        module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)).double()
+        run = experiment(module=module, data=dataset(2, 49), batch_size=16, steps=steps)
+        with pytest.raises(InputError, match="single example") if refused else nullcontext():
+            trial.try_parts(run)

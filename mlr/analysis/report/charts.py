@@ -15,11 +15,13 @@ from mlr.analysis.quantities import CURVES, Quantity, recorded
 from mlr.analysis.report.content import Content, ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Densities, Interval
+from mlr.data.inputs import OF_LOSSES, Description
 from mlr.heads import Head
-from mlr.objectives import Objective
 from mlr.records.aggregate import QUANTILES
 from mlr.records.reading import Recorded
-from mlr.training.instantiate import make_part, recorded_loss
+from mlr.records.run_folder import INPUTS
+from mlr.training.instantiate import make_part, recorded_loss, split_loss
+from mlr.training.loss_options import LossOptions
 
 MOST_NUMBERS = 350_000
 """Most numbers in all curves of a page: about 2.5 MB."""
@@ -121,7 +123,8 @@ def theory(group: ReportGroup) -> dict[str, Any]:
 
     Of outputs that share a sum of 1 the logit stands against all others, as z_k − log Σ e^z_j
     over j ≠ k, which are equal, and for target 0 another class is the right one. Outputs that
-    do not share in each other's cost are drawn alone.
+    do not share in each other's cost are drawn alone: of several weights of target 1 the first
+    one counts. Weights of classes count where there are two.
 
     Returns:
         outputs: K of the curves; loss, gradient: two lists over the grid; or why: what keeps
@@ -137,7 +140,12 @@ def theory(group: ReportGroup) -> dict[str, Any]:
         classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
         alone = head.range.least_outputs == 1 and isinstance(loss.domain, (Interval, Densities))
         outputs = 1 if alone else head.outputs(len(classes))
-        objective = Objective(head, loss, outputs=outputs, strict=False)
+        options, own = objective_options(run)
+        objective = options.of_numbers(
+            *(head, loss, outputs, False),
+            own.get("pos_weight", [])[:outputs] or options.pos_weight,
+            own.get("prior", options.prior),
+        )
     except InputError as error:  # not mlr's own parts, or not of one logit for each target
         return {"why": str(error)}
     # two cases, target 0 and target 1, of the first logit; together the others come to e^0
@@ -148,11 +156,34 @@ def theory(group: ReportGroup) -> dict[str, Any]:
     targets[0, :, 1:2] = float(not head.ordered)
     losses = objective.losses(logits, targets)
     gradients = objective.gradient(logits, targets)[..., 0]
+    weights = own.get("class_weights", [])
+    if len(weights) == CLASSES:
+        # by the class of the example, which the first of several outputs is
+        column = torch.tensor(weights if outputs == 1 else weights[::-1]).double().unsqueeze(1)
+        losses, gradients = losses * column, gradients * column
     return {
         "outputs": outputs,
         "loss": [significant(row.tolist()) for row in losses],
         "gradient": [significant(row.tolist()) for row in gradients],
     }
+
+
+def objective_options(run: Recorded) -> tuple[LossOptions, dict[str, list[float]]]:
+    """Return the options of a run's objective, and the numbers that it made of its data.
+
+    Raises:
+        InputError: the file of these numbers is missing or damaged.
+    """
+    options = LossOptions(**split_loss(run.config.get("loss") or {})[1])
+    if (options.weight, options.pos_weight, options.prior) == (None, None, None):
+        return options, {}
+    path = run.folder / INPUTS
+    try:
+        found = Description.decode(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}, which has the numbers of its losses, cannot be read.") from error
+    numbers = {name: getattr(found, name) for name in OF_LOSSES}
+    return options, {name: list(own) for name, own in numbers.items() if own is not None}
 
 
 def grid() -> list[float]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.config.catalogue import unknown_option
-from mlr.app.config.class_weights import check_weight, class_weights, without_weight
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
@@ -23,7 +22,8 @@ from mlr.objectives.compatibility import check_pair, takes_any_target
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.experiment import check_run_options
-from mlr.training.instantiate import make_part, own_part
+from mlr.training.instantiate import make_part, own_part, split_loss
+from mlr.training.loss_options import LossOptions
 from mlr.training.patience import patience_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ PARTS: Mapping[str, type] = {
 """Groups of the configuration, each with the abstract class of its parts."""
 OF_EXPERIMENT = ("epochs", "steps", "batch_size", "seed", "dtype", "max_grad_norm", "patience")
 """Root options that are an Experiment's own."""
-ROOT = tuple(field.name for field in fields(Config))
+ROOT = tuple(one.name for one in fields(Config))
 MOST_PARTS = 1 << 10
 _made: dict[tuple[str, str], Any] = {}
 """Parts by group and settings."""
@@ -82,8 +82,8 @@ class RunSpec:
     optimizer: Optimizer
     schedule: LearningRate
     probes: ProbeSettings
-    class_weight: Any = None
-    """loss.weight as it is given"""
+    loss_options: LossOptions = field(default_factory=LossOptions)
+    """of the objective, as they are given"""
 
     @property
     def own_source(self) -> bool:
@@ -119,7 +119,6 @@ class RunSpec:
         Raises:
             InputError: the data are missing or damaged, or the parts do not fit them.
         """
-        from mlr.objectives import Objective
         from mlr.training import Experiment
         from mlr.training.experiment import check_one_program
         from mlr.training.trial import try_parts
@@ -137,8 +136,9 @@ class RunSpec:
             outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression, data.multilabel)
+        class_weights = self.loss_options.class_weights(data)
         experiment = Experiment(
-            objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
+            objective=self.loss_options.objective(self.head, self.loss, outputs, strict, data),
             module=self._module(data.feature_shape, outputs),
             data=data,
             optimizer=self.optimizer,
@@ -148,7 +148,7 @@ class RunSpec:
             shuffle=not self.source.in_file_order,
             drop_last=self.source.drop_last,
             test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
-            class_weights=class_weights(self.class_weight, data),
+            class_weights=class_weights,
             stopping=patience_of(config.get("stopping", {})),
             **{key: config[key] for key in OF_EXPERIMENT},
         )
@@ -190,17 +190,18 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     _check_root(config)
     allowed = config["allow_targets"]
     settings = {group: config[group] for group in PARTS}
-    class_weight = None
+    options: dict[str, Any] = {}
     if isinstance(settings["loss"], Mapping):
-        own = own_part(str(settings["loss"].get("_target_"))) is not None
-        settings["loss"], class_weight = without_weight(settings["loss"], own)
+        settings["loss"], options = split_loss(settings["loss"])
     parts = {group: _part(group, settings[group], base, allowed) for group, base in PARTS.items()}
-    spec = RunSpec(dict(config), source=parts.pop("data"), class_weight=class_weight, **parts)
+    source = parts.pop("data")
+    spec = RunSpec(dict(config), source=source, loss_options=LossOptions(**options), **parts)
     check_source(spec.source)
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
-    check_weight(class_weight, source.regression, classes)
+    one_class = not (source.regression or source.multilabel)
+    spec.loss_options.check(one_class, not source.regression, classes)
     # a user's own source may show only by what it loads if it is a regression
     known_kind = spec.own_source or source.regression or source.multilabel or classes is not None
     _check_metric(

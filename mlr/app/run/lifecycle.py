@@ -289,14 +289,20 @@ def _write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
 
 def write_inputs(folder: RunFolder, experiment: Experiment) -> None:
     """Write what predictions need to know of a run's data; of a continued run it is the same."""
-    content = _described(experiment.data, experiment.class_weights)
+    pos_weight, log_prior = experiment.objective.pos_weight, experiment.objective.log_prior
+    content = _described(
+        experiment.data,
+        class_weights=experiment.class_weights,
+        pos_weight=None if pos_weight is None else tuple(pos_weight.tolist()),
+        prior=None if log_prior is None else tuple(log_prior.exp().tolist()),
+    )
     atomic_write(folder.path / INPUTS, content, sync=False)
     folder.files[INPUTS] = checksum(content)
 
 
 @lru_cache(maxsize=1)  # runs of a sweep share their data, and these their description
-def _described(data: Dataset, class_weights: tuple[float, ...] | None) -> bytes:
-    return Description.of(data, class_weights).encode()
+def _described(data: Dataset, **numbers: tuple[float, ...] | None) -> bytes:
+    return Description.of(data, **numbers).encode()
 
 
 def checkpoint_policy(runs: Sequence[PreparedRun], signals: Signals | None) -> CheckpointPolicy:

@@ -145,7 +145,9 @@ def load_trained(place: Path | str, allowed: Sequence[str] = ()) -> TrainedRun:
     else:
         outputs = spec.head.outputs(data.classes)
     strict = run.config["objective"]["strict"]
-    objective = Objective(spec.head, spec.loss, outputs=outputs, strict=strict)
+    objective = spec.loss_options.of_numbers(
+        spec.head, spec.loss, outputs, strict, data.pos_weight, data.prior
+    )
     network = spec.model.build(data.feature_shape, outputs, run.config["seed"], run.config["dtype"])
     state, _ = load_checkpoint(checkpoint)
     try:

@@ -22,7 +22,7 @@ from mlr.records.status import FINISHED
 from mlr.records.sweep import csv_text, marked
 from mlr.training.calibration import judge
 from mlr.training.examples import targets_of
-from mlr.training.run_objectives import RunObjectives, weights_of
+from mlr.training.run_objectives import RunObjectives
 
 STDOUT = "-"
 LEVELS = (0.05, 0.5, 0.95)
@@ -153,8 +153,7 @@ def _metrics(
     scaling, unscaled = data.target_scaling, t
     if scaling is not None:
         t = torch.from_numpy(scaling(examples.targets)).to(logits.dtype)
-    weights = weights_of([data.class_weights], t.dtype, t.device)
-    program = RunObjectives([trained.objective], weights=weights)
+    program = RunObjectives([trained.objective], False, [data.class_weights], t.dtype, t.device)
     found = {"loss": float(program.losses(logits[None], t[None]).double().mean())}
     if data.classes is not None:
         right = trained.spec.head.classify(logits) == given

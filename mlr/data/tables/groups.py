@@ -36,7 +36,7 @@ def split_groups(
     """
     import numpy as np
 
-    names, numbers = list(dict.fromkeys(groups)), {}
+    names = list(dict.fromkeys(groups))
     numbers = {name: number for number, name in enumerate(names)}
     member = np.array([numbers[name] for name in groups])
     sizes = np.bincount(member)

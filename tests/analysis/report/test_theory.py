@@ -6,6 +6,7 @@ import pytest
 
 from mlr.analysis.report.charts import grid, measured, theory
 from mlr.analysis.report.content import PairPanel, ReportGroup
+from mlr.data.inputs import Description
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import anatomy, config
 from tests.records.written import write_run
@@ -97,3 +98,40 @@ def test_the_grid_has_all_whole_and_half_numbers():
 def test_runs_without_anatomy_have_no_points(tmp_path):
     assert measured([Recorded(tmp_path, {})]) == [[], []]
     assert measured([Recorded(tmp_path, {"anatomy": {"examples": 3}})]) == [[], []]
+
+
+def options(folder, head: str, loss: str, given: dict, classes: int = 3, **numbers) -> dict:
+    own = group(folder, head, loss)
+    (run,) = own.runs
+    run.config["loss"].update(given)
+    (run.folder / "inputs.json").write_bytes(
+        Description((2,), classes, **{name: tuple(own) for name, own in numbers.items()}).encode()
+    )
+    return theory(own)
+
+
+def test_options_of_the_objective_are_in_the_curves(tmp_path):
+    found = options(
+        *(tmp_path / "a", "sigmoid", "bce", {"pos_weight": "balanced", "weight": [2, 5]}),
+        pos_weight=[3.0],
+        class_weights=[2.0, 5.0],
+        classes=2,
+    )
+    y = 1 / (1 + exp(2))
+    assert at(found["loss"][1], -2.0) == pytest.approx(-5 * 3 * log(y), rel=1e-3)
+    assert at(found["gradient"][1], -2.0) == pytest.approx(5 * 3 * (y - 1), rel=1e-3)
+    assert at(found["gradient"][0], -2.0) == pytest.approx(2 * y, rel=1e-3)
+    given = {"label_smoothing": 0.3, "temperature": 2.0, "prior": "data"}
+    found = options(tmp_path / "b", "softmax", "ce", given, prior=[0.5, 0.25, 0.25])
+    # the others are equal, so that their prior is a half in all
+
+    y = exp(1) * 0.5 / (exp(1) * 0.5 + 2 * exp(-0.5 * log(2)) * 0.25)
+    assert at(found["gradient"][1], 2.0) == pytest.approx((y - 0.8) / 2, rel=1e-3)
+    assert at(found["gradient"][0], 2.0) == pytest.approx((y - 0.1) / 2, rel=1e-3)
+    assert "inputs.json" in theory(replaced(tmp_path / "c"))["why"]
+
+
+def replaced(folder) -> ReportGroup:
+    own = group(folder, "sigmoid", "bce")
+    own.runs[0].config["loss"]["pos_weight"] = "balanced"
+    return own

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from mlr.benchmarks.programs.blind.fourth.material import bags, spots, texts
+from mlr.benchmarks.programs.blind.fourth.material import bags
+from mlr.benchmarks.programs.blind.material import spots, texts
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import BatchLoader, binary_accuracy, fit, informed, mlp, rings
 

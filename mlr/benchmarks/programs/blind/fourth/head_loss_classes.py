@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import StepLR
 
-from mlr.benchmarks.programs.blind.fourth.material import pictures, topics
+from mlr.benchmarks.programs.blind.fourth.material import topics
+from mlr.benchmarks.programs.blind.material import pictures
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

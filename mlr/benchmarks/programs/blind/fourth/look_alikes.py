@@ -7,14 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
-from mlr.benchmarks.programs.blind.fourth.material import (
-    bags,
-    pictures,
-    sentences,
-    spots,
-    texts,
-    topics,
-)
+from mlr.benchmarks.programs.blind.fourth.material import bags, topics
+from mlr.benchmarks.programs.blind.material import pictures, sentences, spots, texts
 from mlr.benchmarks.programs.case import LookAlike, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, RMSprop
 
-from mlr.benchmarks.programs.blind.second.material import sentences, sequences
+from mlr.benchmarks.programs.blind.material import sentences, sequences
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

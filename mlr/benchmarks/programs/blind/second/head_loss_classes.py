@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, RMSprop
 
-from mlr.benchmarks.programs.blind.second.material import citations, pictures, sequences, spots
+from mlr.benchmarks.programs.blind.material import pictures, sequences, spots
+from mlr.benchmarks.programs.blind.second.material import citations
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from mlr.benchmarks.programs.blind.second.material import pictures
+from mlr.benchmarks.programs.blind.material import pictures
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import BatchLoader, explained, fit, houses, mlp, wave
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adadelta, Adam, SparseAdam
 
-from mlr.benchmarks.programs.blind.second.material import pictures, sentences, spots, texts
+from mlr.benchmarks.programs.blind.material import pictures, sentences, spots, texts
 from mlr.benchmarks.programs.case import LookAlike, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

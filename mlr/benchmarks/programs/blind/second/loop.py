@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam
 from torch.optim.lr_scheduler import StepLR
 
-from mlr.benchmarks.programs.blind.second.material import pictures, spots, texts
+from mlr.benchmarks.programs.blind.material import pictures, spots, texts
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 
-from mlr.benchmarks.programs.blind.third.material import pictures, sentences, sequences
+from mlr.benchmarks.programs.blind.material import pictures, sentences, sequences
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from mlr.benchmarks.programs.blind.third.material import pictures, spots
+from mlr.benchmarks.programs.blind.material import pictures, spots
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
-from mlr.benchmarks.programs.blind.third.material import pictures, sentences, texts
+from mlr.benchmarks.programs.blind.material import pictures, sentences, texts
 from mlr.benchmarks.programs.case import LookAlike, Watch
 from mlr.benchmarks.programs.material import (
     BatchLoader,
