@@ -277,7 +277,8 @@ def test_how_rates_were_chosen_where_there_was_only_the_test():
         " Each is ranked at its learning rate of the best validation accuracy."
     )
     assert headline(replace(rated, chosen_on="loss/train")).endswith(
-        " Each is ranked at its learning rate of the best training loss, for there are no validation data."
+        " Each is ranked at its learning rate of the best training loss, for there are no "
+        "validation data."
     )
 
 
