@@ -111,6 +111,16 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
         assert partners(loss) == partners("ce"), loss
 
 
+def test_every_head_and_loss_that_can_be_chosen_is_on_the_page():
+    """By the files of configuration, which the page's other tests do not read."""
+    text = (ROOT / "mlr" / "docs" / "heads_and_losses.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| [^|`]", text, re.MULTILINE)
+    heads = {name for cell in tables for name in re.findall(r"\w+", cell)}
+    assert heads == {path.stem for path in (ROOT / "configs" / "head").glob("*.yaml")}
+    losses = {path.stem for path in (ROOT / "configs" / "loss").glob("*.yaml")}
+    assert losses <= {*re.findall(r"`(?:loss=)?(\w+)", text)}
+
+
 def test_defaults_that_pages_name():
     text = page("heads_and_losses")
     scalars = (("focal", "gamma"), ("gce", "q"), ("smoothed_ce", "epsilon"), ("huber", "delta"),
