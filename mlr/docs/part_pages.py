@@ -14,6 +14,7 @@ from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mlr.core.checks import InputError
 from mlr.docs.published import published_section
@@ -30,7 +31,7 @@ INKS = {"light": "#23272e", "dark": "#ced6dd"}
 """Colour of text and axes by the theme of the site; the ground is its own."""
 LINES = ("#3b8ad8", "#e07b1f", "#2fa36b", "#c05bc9")
 """Colours of the first heads, seen on both grounds."""
-MARGINS = {"left": 0.09, "right": 0.98, "bottom": 0.18, "top": 0.87, "wspace": 0.32}
+MARGINS = {"left": 0.1, "right": 0.98, "bottom": 0.18, "top": 0.87, "wspace": 0.36}
 """Shares of a drawing; to measure texts takes as long as to draw them."""
 
 
@@ -131,6 +132,7 @@ def in_both_themes(path: Path, description: str, draw: Callable[[Axes, Axes], No
         axes = figure.subplots(1, 2, gridspec_kw=MARGINS)
         for one in axes:
             one.grid(alpha=0.3)
+            one.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         draw(*axes)
         figure.savefig(text, format="svg", transparent=True)
     shown = []
@@ -161,5 +163,5 @@ def draw_loss(heads: list[type[Head]], loss: type[Loss], left: Axes, right: Axes
         right.plot(curve.logits, curve.gradient, color=colour)
     left.set(xlabel="logit z", ylabel="loss", ylim=(0, min(6, left.get_ylim()[1])))
     low, high = right.get_ylim()
-    right.set(xlabel="logit z", ylabel="dL/dz", ylim=(max(-2.5, low), min(1, high)))
+    right.set(xlabel="logit z", ylabel="dL/dz", ylim=(max(-2.5, low), min(1.1, high)))
     left.figure.legend(*left.get_legend_handles_labels(), loc="upper center", ncols=4)
