@@ -127,6 +127,24 @@ def test_curves_are_drawn_for_the_light_and_the_dark_theme(source):
     assert [*(source / "losses").glob("hinge-*.svg")]
 
 
+def test_axes_are_as_high_as_the_curves_and_end_where_they_rise_without_bound():
+    """Tversky's loss is below 1; squared error and its gradient on a linear unit have no bound."""
+    from matplotlib.figure import Figure
+
+    found = {}
+    for loss in (mlr.losses.Tversky, mlr.losses.SquaredError):
+        left, right = Figure().subplots(1, 2)
+        heads = mlr.heads.HEADS[loss is mlr.losses.Tversky : 4]
+        part_pages.draw_loss([*heads], loss, left, right)
+        found[loss.name] = (*left.get_ylim(), *right.get_ylim())
+    assert found["se"] == (0, 6, -2.5, 1.1)
+    bottom, top, low, high = found["tversky"]
+    assert bottom == 0
+    assert 0.5 < top < 0.6
+    assert -0.5 < low < -0.4
+    assert 0 < high < 0.1
+
+
 def test_a_head_has_one_colour_on_all_pages(source):
     linear = part_pages.LINES[0]
     assert linear in (source / "losses" / "se-light.svg").read_text()

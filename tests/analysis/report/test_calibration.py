@@ -12,7 +12,7 @@ from tests.analysis.report.making import config, metrics
 from tests.records.written import write_run
 
 NAMES = ("count", "right", "confidence")
-BINS = ({0: 4, 14: 20}, {0: 5, 13: 2, 14: 20})
+BINS = ({0: 4, 14: 4}, {0: 5, 13: 2, 14: 6})
 """Examples by bin of two runs; of each bin half are right, and the confidence is its middle."""
 
 
@@ -62,11 +62,11 @@ def test_a_diagram_has_a_bar_for_each_bin_and_pale_ones_for_few_examples(tmp_pat
     assert "Are the probabilities calibrated?" in figure
     assert "fewer than 10 examples" in figure
     bars = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" (.*?)><title>(.*?)</title>', figure)
-    # 9, 2 and 40 examples of the two runs, in the bins 0, 13 and 14 of a square of 200
+    # 9, 2 and 10 examples of the two runs, in the bins 0, 13 and 14 of a square of 200
     assert [title for *_, title in bars] == [
         "9 examples: 50.0% right, mean confidence 3.3%",
         "2 examples: 50.0% right, mean confidence 90.0%",
-        "40 examples: 50.0% right, mean confidence 96.7%",
+        "10 examples: 50.0% right, mean confidence 96.7%",
     ]
     assert ["opacity" in rest for *_, rest, _ in bars] == [True, True, False]
     left = [float(x) - float(bars[0][0]) for x, *_ in bars]
