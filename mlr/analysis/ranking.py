@@ -225,7 +225,7 @@ def _data_label(data: DataSet, every: Sequence[DataSet]) -> str:
     name, options = data
     others = [dict(other) for other_name, other in every if other_name == name]
     differ = [
-        f"{key}={value}"
+        f"{key}={value or 'null'}"
         for key, value in options
         if any(other.get(key) != value for other in others)
     ]

@@ -96,7 +96,9 @@ def read_folder(
     """
     if not folder.is_dir():
         kind = "not a folder" if folder.exists() else "not there"
-        raise InputError(f"data.root={tail(folder, LONGEST - 100)} is {kind}.")
+        raise InputError(
+            f"data.root={tail(folder, LONGEST - 100)} is {kind}; give the folder of the IDX files."
+        )
     pairs: list[Arrays] = []
     for part in ("train", "t10k"):
         if part == "t10k" and not any(folder.glob("t10k-*")):

@@ -266,7 +266,7 @@ def _too_few(
     if len(sizes) > 1:
         each = f" with all {len(sizes)} classes in each"
     if 2 * len(sizes) > total > 1:
-        measured = "; measurements need data.task=regression"
+        measured = "; labels that are measurements need data.task=regression"
     elif each:
         rare = int(sizes.argmin())
         each += f" ({shown(labels[rare], 20) if labels else rare} has {sizes[rare]})"

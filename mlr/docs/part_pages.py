@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mlr.core.checks import InputError
 from mlr.docs.published import published_section
@@ -30,7 +31,7 @@ INKS = {"light": "#23272e", "dark": "#ced6dd"}
 """Colour of text and axes by the theme of the site; the ground is its own."""
 LINES = ("#3b8ad8", "#e07b1f", "#2fa36b", "#c05bc9")
 """Colours of the first heads, seen on both grounds."""
-MARGINS = {"left": 0.09, "right": 0.98, "bottom": 0.18, "top": 0.87, "wspace": 0.32}
+MARGINS = {"left": 0.1, "right": 0.98, "bottom": 0.18, "top": 0.87, "wspace": 0.36}
 """Shares of a drawing; to measure texts takes as long as to draw them."""
 
 
@@ -48,9 +49,7 @@ def head_page(head: type[Head], folder: Path) -> str:
         lines += [shown, "", HEAD_CURVES, ""]
     lines += ["## When it fails", "", section("heads", name), ""]
     lines += ["## Losses", "", f"Without `loss=…` it is trained with `{usual_loss(name)}`.", ""]
-    lines += ["| loss | one output | three outputs |", "|---|---|---|"]
-    lines += [f"| [{loss.name}](../losses/{loss.name}.md) | {legal(head, loss, 1)} "
-              f"| {legal(head, loss, 3)} |" for loss in LOSSES]  # fmt: skip
+    lines += partners("loss", "losses", {one.name: (head, one) for one in LOSSES})
     lines += ["", "## Published values", "", published_section(f"heads/{name}")]
     return "\n".join(lines)
 
@@ -69,11 +68,26 @@ def loss_page(loss: type[Loss], folder: Path) -> str:
         )
         lines += [shown, "", LOSS_CURVES, ""]
     lines += ["## When it fails", "", section("losses", name), ""]
-    lines += ["## Heads", "", "| head | one output | three outputs |", "|---|---|---|"]
-    lines += [f"| [{head.name}](../heads/{head.name}.md) | {legal(head, loss, 1)} "
-              f"| {legal(head, loss, 3)} |" for head in HEADS]  # fmt: skip
+    lines += ["## Heads", ""]
+    lines += partners("head", "heads", {one.name: (one, loss) for one in HEADS})
     lines += ["", "## Published values", "", published_section(f"losses/{name}")]
     return "\n".join(lines)
+
+
+def partners(
+    kind: str, folder: str, pairs: dict[str, tuple[type[Head], type[Loss]]]
+) -> Iterator[str]:
+    """Write a table of the legal pairs by the name of the partner, and a line of the refused."""
+    refused = []
+    yield from (f"| {kind} | one output | three outputs |", "|---|---|---|")
+    for name, (head, loss) in pairs.items():
+        cells = [legal(head, loss, outputs) for outputs in (1, 3)]
+        if "yes" in cells:
+            yield f"| [{name}](../{folder}/{name}.md) | {' | '.join(cells)} |"
+        else:
+            refused.append(f"[{name}](../{folder}/{name}.md)")
+    if refused:
+        yield from ("", f"Refused: {', '.join(refused)}.")
 
 
 def section(kind: str, name: str) -> str:
@@ -88,8 +102,9 @@ def section(kind: str, name: str) -> str:
 def documented(part: type) -> str:
     """Return a docstring as Markdown."""
     text = inspect.cleandoc(part.__doc__ or "")
-    text = re.sub(r"^Source: ", "**Source:** ", text, flags=re.MULTILINE)
-    return text.replace("_", r"\_").replace("*", r"\*").replace(r"\*\*Source:\*\*", "**Source:**")
+    plain = (part if part[0] == "`" else re.sub("[_*]", r"\\\g<0>", part)
+             for part in re.split("(`+[^`]+`+)", text) if part)  # fmt: skip
+    return re.sub(r"^Source: ", "**Source:** ", "".join(plain), flags=re.MULTILINE)
 
 
 def legal(head: type[Head], loss: type[Loss], outputs: int) -> str:
@@ -117,6 +132,7 @@ def in_both_themes(path: Path, description: str, draw: Callable[[Axes, Axes], No
         axes = figure.subplots(1, 2, gridspec_kw=MARGINS)
         for one in axes:
             one.grid(alpha=0.3)
+            one.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         draw(*axes)
         figure.savefig(text, format="svg", transparent=True)
     shown = []
@@ -145,6 +161,7 @@ def draw_loss(heads: list[type[Head]], loss: type[Loss], left: Axes, right: Axes
         colour = LINES[HEADS.index(head)]
         left.plot(curve.logits, curve.losses, color=colour, label=head.name)
         right.plot(curve.logits, curve.gradient, color=colour)
-    left.set(xlabel="logit z", ylabel="loss", ylim=(0, 6))
-    right.set(xlabel="logit z", ylabel="dL/dz", ylim=(-2.5, 1))
+    left.set(xlabel="logit z", ylabel="loss", ylim=(0, min(6, left.get_ylim()[1])))
+    low, high = right.get_ylim()
+    right.set(xlabel="logit z", ylabel="dL/dz", ylim=(max(-2.5, low), min(1.1, high)))
     left.figure.legend(*left.get_legend_handles_labels(), loc="upper center", ncols=4)

@@ -127,7 +127,7 @@ class FolderSink:
 
 
 def _claimed(folder: Path, seed: int | None, **entries: Any) -> RunFolder:
-    """Claim a folder, or if it holds a run the next free one beside it, with a warning."""
+    """Claim a folder, or if it holds a run the next free one next to it, with a warning."""
     for number in count(1):
         place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         try:

@@ -1,4 +1,4 @@
-"""Calibration: how far the probabilities that a run predicts are met.
+"""Calibration: how well the probabilities that a run predicts agree with what happens.
 
 Over a whole split:
 

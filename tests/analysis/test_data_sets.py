@@ -45,6 +45,12 @@ def test_what_was_typed_tells_where_no_configuration_is_left(tmp_path):
     }
 
 
+def test_an_option_that_is_not_set_is_written_as_it_is_typed(tmp_path):
+    add(tmp_path, "a", "Mnist", train_size=None)
+    add(tmp_path, "b", "Mnist", "data.train_size=2000", train_size=2000)
+    assert labels(tmp_path) == {"mnist train_size=null": ["a"], "mnist train_size=2000": ["b"]}
+
+
 def test_configurations_of_one_sweep_are_read_once(tmp_path, monkeypatch):
     from mlr.records import reading
 

@@ -89,7 +89,8 @@ def test_the_terminal(sweep):
     assert "23 of 80 runs diverged" in said
     (headline,) = [line for line in said if line.startswith("sigmoid+bce is best")]
     assert headline.endswith(
-        "Every run of linear+se diverged. Learning rates are chosen by validation accuracy."
+        "Every run of linear+se diverged. Each is ranked at its learning rate of the best "
+        "validation accuracy."
     )
 
 

@@ -255,7 +255,7 @@ def test_missing_files_and_folders_are_named(folder, tmp_path):
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(InputError, match=r"own holds no files t10k-labels-.*\.gz; put"):
         Idx(root=folder).load(0)
-    with pytest.raises(InputError, match=r"data\.root=.*nowhere is not there"):
+    with pytest.raises(InputError, match=r"data\.root=.*nowhere is not there; give the folder"):
         Idx(root=tmp_path / "nowhere").load(0)
     with pytest.raises(InputError, match="is not a folder"):
         Idx(root=folder / "t10k-images-idx3-ubyte").load(0)

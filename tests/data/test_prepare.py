@@ -34,7 +34,7 @@ def test_no_share_gives_the_rest_alone():
         ((40, 3), (0.7, 0.2), "43 examples into 4, 30, 9 .*1 has 3"),
         ((5, 5, 5), (0.1, 0.2), "15 examples into 10, 2, 3 with all 3 classes in each"),
         ((4,), (0.1, 0.1), "4 examples into 4, 0, 0: give more, or other"),
-        ((1,) * 9, (0.4, 0.4), r"9 .*; measurements need data\.task=regression"),
+        ((1,) * 9, (0.4, 0.4), r"9 .*; labels that are measurements need data\.task=regression"),
     ],
 )
 def test_splits_that_cannot_hold_every_class_are_refused(sizes, shares, message):

@@ -112,7 +112,7 @@ def check_neuron(printed: str) -> None:
     """Outputs of the neuron that the command prints, rounded as the pages round them."""
     outputs = {}
     for loss in ("se", "bce"):
-        line = rf"sigmoid\+{loss}: .* target 0 (\S+) at the start, (\S+) after 50 updates"
+        line = rf"sigmoid\+{loss}: .* target 0, (\S+) at the start, (\S+) after 50 updates"
         (found,) = re.findall(line, printed)
         outputs[loss] = [float(value) for value in found]
     assert all(abs(start - 0.982) < 5e-5 for start, _ in outputs.values())

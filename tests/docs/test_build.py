@@ -15,6 +15,8 @@ import mlr.objectives
 from mlr.docs import build, part_pages, reference
 from tests.docs.test_published import WITHOUT
 
+ROOT = Path(__file__).parents[2]
+
 pytest.importorskip("sphinx")
 
 
@@ -56,15 +58,33 @@ def rows(path: Path) -> dict[str, list[str]]:
     return {name: cells for name, *cells in found}
 
 
+def refused(path: Path) -> set[str]:
+    (line,) = re.findall(r"^Refused: (.+)\.$", path.read_text(), re.MULTILINE)
+    return {*re.findall(r"\[(\w+)\]", line)}
+
+
+def names_of(group: str) -> set[str]:
+    """The parts of a group, by their files of configuration."""
+    return {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
+
+
+def test_code_of_a_docstring_is_not_escaped(source):
+    text = (source / "heads" / "cumulative.md").read_text()
+    assert "With `loss=ordinal_nll` and" in text
+    assert r"y\_k = σ(a\_k)" in text
+    assert "\n**Source:** McCullagh" in text
+
+
 def test_tables_of_pairs(source):
-    """Values by hand, of a head and of a loss; each table has a row a partner."""
+    """Values by hand, of a head and of a loss; each partner has a row or is named as refused."""
     sigmoid, ce = rows(source / "heads" / "sigmoid.md"), rows(source / "losses" / "ce.md")
-    assert len(sigmoid) == len(mlr.losses.LOSSES)
-    assert len(ce) == len(mlr.heads.HEADS)
+    assert sigmoid.keys() | refused(source / "heads" / "sigmoid.md") == names_of("loss")
+    assert ce.keys() | refused(source / "losses" / "ce.md") == names_of("head")
     assert sigmoid["bce"] == ["yes", "yes"]
     assert sigmoid["ce"] == ["yes", "refused"]
     assert ce["softmax"] == ["refused", "yes"]
-    assert ce["linear"] == ["refused", "refused"]
+    assert "linear" in refused(source / "losses" / "ce.md") - ce.keys()
+    assert rows(source / "heads" / "mdn.md") == {"nll": ["yes", "yes"]}
     assert rows(source / "heads" / "gaussian.md")["gaussian_nll"] == ["yes", "yes"]
 
 
@@ -105,6 +125,24 @@ def test_curves_are_drawn_for_the_light_and_the_dark_theme(source):
         assert "#ffffff" not in drawn  # no ground
     assert not [*(source / "heads").glob("gaussian*.svg")]
     assert [*(source / "losses").glob("hinge-*.svg")]
+
+
+def test_axes_are_as_high_as_the_curves_and_end_where_they_rise_without_bound():
+    """Tversky's loss is below 1; squared error and its gradient on a linear unit have no bound."""
+    from matplotlib.figure import Figure
+
+    found = {}
+    for loss in (mlr.losses.Tversky, mlr.losses.SquaredError):
+        left, right = Figure().subplots(1, 2)
+        heads = mlr.heads.HEADS[loss is mlr.losses.Tversky : 4]
+        part_pages.draw_loss([*heads], loss, left, right)
+        found[loss.name] = (*left.get_ylim(), *right.get_ylim())
+    assert found["se"] == (0, 6, -2.5, 1.1)
+    bottom, top, low, high = found["tversky"]
+    assert bottom == 0
+    assert 0.5 < top < 0.6
+    assert -0.5 < low < -0.4
+    assert 0 < high < 0.1
 
 
 def test_a_head_has_one_colour_on_all_pages(source):

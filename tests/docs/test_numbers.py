@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mlr.analysis.quantities import named
 from mlr.core.checks import InputError
 from mlr.heads import HEADS
 from mlr.heads.distributions.base import NumbersHead
@@ -109,6 +110,28 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
     assert partners("quantile_score") == {("quantiles", 1), ("quantiles", 3)}
     for loss in ("focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1"):
         assert partners(loss) == partners("ce"), loss
+
+
+def test_the_columns_of_compare_are_on_its_page():
+    from mlr.analysis.compare import table
+
+    text = page("compare")
+    found = [named(tag)[0].label for tag, _ in (*table.FURTHER, *table.CALIBRATED)]
+    assert len(found) == 5
+    for words in (*found, *("‖dL/dz‖ wrong", "stuck %", "lost", "against the first")):
+        assert re.search(rf"\| [^|]*{words}[^|]* \| ", text), words
+    assert table.FEW == 10
+    assert text.count("training data of ten examples or fewer") == 2
+
+
+def test_every_head_and_loss_that_can_be_chosen_is_on_the_page():
+    """By the files of configuration, which the page's other tests do not read."""
+    text = (ROOT / "mlr" / "docs" / "heads_and_losses.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| [^|`]", text, re.MULTILINE)
+    heads = {name for cell in tables for name in re.findall(r"\w+", cell)}
+    assert heads == {path.stem for path in (ROOT / "configs" / "head").glob("*.yaml")}
+    losses = {path.stem for path in (ROOT / "configs" / "loss").glob("*.yaml")}
+    assert losses <= {*re.findall(r"`(?:loss=)?(\w+)", text)}
 
 
 def test_defaults_that_pages_name():
@@ -287,6 +310,8 @@ def test_steps_of_the_lecture():
 
 def test_the_exceptions_are_those_that_pairs_are_held_to():
     from tests.objectives.exactness import limit
+    from tests.objectives.test_further import bound
+    from tests.objectives.test_likelihoods import BOUND
 
     text = page("numerics")
     for words, head, loss in (
@@ -296,6 +321,13 @@ def test_the_exceptions_are_those_that_pairs_are_held_to():
         ("clipped-linear with its matching loss", "clipped_linear", "matching"),
     ):
         assert f"| {words} | {limit(head, loss):g} |" in text
+    assert f"| further heads and losses | {bound('hard_sigmoid', 'focal')} |" in text
+    assert f"| heads that predict another density, with nll | {BOUND}, of what" in text
+    heads = ("probit", "sparsemax", "entmax15", "cloglog")
+    largest = [*(bound(head, "ce") for head in heads), *(bound("sigmoid", "gce"),) * 2]
+    assert bound("sigmoid", "asymmetric") == largest[-1]
+    words = ", ".join((*heads, "gce", "asymmetric"))
+    assert f"| {words} | {', '.join(map(str, largest))} |" in text
 
 
 @pytest.mark.slow

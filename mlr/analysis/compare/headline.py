@@ -82,7 +82,7 @@ def _chosen_by(ranking: Ranking) -> list[str]:
     if tag is None:
         return ["Of the learning rates the lowest is shown: only test numbers were recorded."]
     why = ", for there are no validation data" if tag.endswith("/train") else ""
-    return [f"Learning rates are chosen by {label(tag)}{why}."]
+    return [f"Each is ranked at its learning rate of the best {label(tag)}{why}."]
 
 
 def _without_numbers(ranking: Ranking) -> str:

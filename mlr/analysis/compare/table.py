@@ -36,7 +36,10 @@ CALIBRATED = (("ece/test", 8.2), ("coverage_80/test", 8.4))
 OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
 """Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
-ECE = "mean distance of the share that is right from the confidence, over 15 bins of confidence"
+ECE = (
+    "mean |accuracy − confidence| over 15 bins of confidence; 0 if predictions are right as often "
+    "as they say"
+)
 
 
 class Column(NamedTuple):
@@ -126,7 +129,8 @@ def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[C
         found.append(Column(EPOCHS, lambda row: time_text(row.epochs_to_90), 9))
     found.append(Column(WRONG, _of("logit_grad/wrong"), 6))
     found.append(Column(RIGHT, _of("logit_grad/right"), 7))
-    found += [Column(_head(tag), _of(tag), rank) for tag, rank in CALIBRATED if tag != metric]
+    if not _few_examples(rows):  # too few to compare a share with a probability
+        found += [Column(_head(tag), _of(tag), rank) for tag, rank in CALIBRATED if tag != metric]
     return [*found, Column(LOST, lost_text, 1.5)]
 
 
@@ -143,10 +147,15 @@ def _head(metric: str) -> str:
 
 def _outputs(rows: Sequence[CompareRow]) -> list[str]:
     """List tags of mean outputs that every row has; none if they average many examples."""
-    examples = [(run.anatomy or {}).get("examples") or inf for row in rows for run in row.members]
-    if max(examples, default=0) > FEW:
+    if not _few_examples(rows):
         return []
     return [tag for tag in OUTPUTS if all(tag in row.finals for row in rows)]
+
+
+def _few_examples(rows: Sequence[CompareRow]) -> bool:
+    """Tell if the training data of every run are a few examples."""
+    examples = [(run.anatomy or {}).get("examples") or inf for row in rows for run in row.members]
+    return max(examples, default=0) <= FEW
 
 
 def _fitting(
@@ -262,10 +271,10 @@ def goal(ranking: Ranking) -> str:
     way = "of the best final one"
     if target.constant:
         constant = percent(target.constant)
-        way = f"of the way from {constant}, a constant prediction's, to the best final one"
+        way = f"of the way from a constant prediction ({constant}) to the best final one"
     accuracy = percent(target.accuracy)
     return (
-        f"updates to 90 %: until the validation accuracy reaches {accuracy}, 90 % {way}; "
+        f"updates to 90 %: until the validation accuracy reaches {accuracy}, that is 90 % {way}; "
         f"{NONE} if it never does"
     )
 

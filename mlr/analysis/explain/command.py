@@ -187,11 +187,16 @@ def _of_outputs(runs: Sequence[Recorded]) -> Iterator[str]:
     """Write a line for each group with recorded outputs: their means over its runs."""
     for group in seed_groups([run for run in runs if output_texts(run.metrics)]):
         outputs = "; ".join(
-            f"{OUTPUTS[tag]}{_on_the_way(group.runs, tag)} {fmean(ends):.4g} at the end".strip()
+            f"{_whose(tag)}{_on_the_way(group.runs, tag)}{fmean(ends):.4g} at the end"
             for tag in OUTPUTS
             if (ends := [run.metrics[tag] for run in group.runs if tag in run.metrics])
         )
-        yield f"{group.name}: mean output y in training data {outputs}"
+        yield f"{group.name}: mean output y in training data: {outputs}"
+
+
+def _whose(tag: str) -> str:
+    """Write the target of an output; nothing where it has no class."""
+    return f"{OUTPUTS[tag].strip()}, " if OUTPUTS[tag] else ""
 
 
 def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
@@ -204,7 +209,7 @@ def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
         return ""
     early = min(common, key=lambda step: abs(step - common[-1] / EARLY))
     start, then = (fmean(one[step] for one in points) for step in (common[0], early))
-    return f" {start:.4g} at the start, {then:.4g} after {early} updates,"
+    return f"{start:.4g} at the start, {then:.4g} after {early} updates, "
 
 
 def reassurance(runs: Sequence[Recorded]) -> str:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from statistics import fmean
 from typing import NamedTuple
 
-from mlr.analysis.formatting import brief
 from mlr.analysis.report.content import Content, ReportGroup
 from mlr.records.reading import Recorded
 
+FEW, PALE = 10, ' fill-opacity="0.35"'
+"""Examples below which the share of a bin is mostly chance, and what its bar then has."""
 CAPTION = (
-    "Test examples in 15 bins of confidence, the prediction for the predicted class, of all runs "
-    "of a pair at its chosen setting. Bars: the share that is right; on the dashed diagonal a run "
-    "is right as often as it says, below it is too sure. ECE: mean distance from the diagonal. T: "
-    "the temperature for which the NLL of z/T is least on validation data (Guo et al., On "
-    "calibration of modern neural networks, 2017); above 1 the run is too sure. Numbers "
-    "are means over runs."
+    "Test examples of all runs of a pair at its chosen setting, in 15 bins of confidence, which "
+    "is the prediction for the predicted class. A bar is the share that is right. Where it ends "
+    "on the dashed diagonal, predictions are right as often as they say; below it they are too "
+    f"sure. Pale bars: fewer than {FEW} examples. ECE: mean |accuracy − confidence| of the bins, "
+    "weighted by their examples. T: the temperature for which the NLL of z/T is least on "
+    "validation data (Guo et al., On calibration of modern neural networks, 2017); above 1 the "
+    "run is too sure, below 1 too unsure. Numbers are means over runs."
 )
 SIDE, LEFT, TOP, LOW = 200, 30, 6, 24
 """Pixels of the square of a diagram, and of its margins."""
+NO_BREAK = "\N{NO-BREAK SPACE}"
+NUMBERS = (
+    *(("ECE", "ece/test"), ("Brier", "brier/test"), ("NLL", "nll/test")),
+    *(("T", "temperature/val"), ("NLL of z/T", "nll_scaled/test")),
+)
+"""Numbers below a diagram, with their tags."""
 
 
 class Bin(NamedTuple):
@@ -60,15 +69,9 @@ def pooled(runs: Sequence[Recorded]) -> list[Bin]:
 
 
 def _figure(label: str, group: ReportGroup, bins: Sequence[Bin]) -> str:
-    means = {
-        name: f"{name} {brief(round(sum(own) / len(own), 4))}"
-        for name, tag in (("ECE", "ece/test"), ("Brier", "brier/test"), ("NLL", "nll/test"))
-        if (own := group.finals(tag))
-    }
-    for name, tag in (("T", "temperature/val"), ("NLL of z/T", "nll_scaled/test")):
-        if own := group.finals(tag):
-            means[name] = f"{name} {brief(round(sum(own) / len(own), 4))}"
-    text = ", ".join(means.values())
+    text = ", ".join(
+        f"{name}{NO_BREAK}{fmean(own):.3g}" for name, tag in NUMBERS if (own := group.finals(tag))
+    )
     return f"""<figure class="panel">
 <figcaption>{escape(label)}</figcaption>
 {_svg(bins, f"{label}: reliability diagram, {text}")}
@@ -83,7 +86,8 @@ def _svg(bins: Sequence[Bin], label: str) -> str:
     step = SIDE / len(bins)
     bars = "".join(
         f'<rect x="{LEFT + at * step:.1f}" y="{TOP + SIDE * (1 - one.right):.1f}" '
-        f'width="{step - 1:.1f}" height="{SIDE * one.right:.1f}" fill="#0072b2">'
+        f'width="{step - 1:.1f}" height="{SIDE * one.right:.1f}" fill="#0072b2"'
+        f"{PALE if one.examples < FEW else ''}>"
         f"<title>{one.examples:,} examples: {one.right:.1%} right, mean confidence "
         f"{one.confidence:.1%}</title></rect>"
         for at, one in enumerate(bins)
@@ -92,12 +96,14 @@ def _svg(bins: Sequence[Bin], label: str) -> str:
     right, bottom = LEFT + SIDE, TOP + SIDE
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
-        f'width="{width}" height="{height}" font-size="11" fill="currentColor">{bars}'
+        f'font-size="11" fill="currentColor">{bars}'
         f'<path d="M{LEFT} {bottom}L{right} {TOP}" stroke="currentColor" stroke-dasharray="4 3"/>'
         f'<path d="M{LEFT} {TOP}V{bottom}H{right}" stroke="currentColor" fill="none"/>'
         f'<text x="{LEFT - 4}" y="{TOP + 9}" text-anchor="end">1</text>'
         f'<text x="{LEFT - 4}" y="{bottom}" text-anchor="end">0</text>'
         f'<text x="{LEFT}" y="{bottom + 16}">0</text>'
+        f'<text transform="translate({LEFT - 8} {TOP + SIDE / 2:.0f}) rotate(-90)" '
+        'text-anchor="middle">share right</text>'
         f'<text x="{LEFT + SIDE / 2:.0f}" y="{bottom + 16}" text-anchor="middle">confidence</text>'
         f'<text x="{right}" y="{bottom + 16}" text-anchor="end">1</text></svg>'
     )

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("numbers", "chart", "scales", "curves", "sensitivity", "theory", "tables", "page")
 """Scripts of assets/, in the order of their dependencies."""
+IN_A_ROW = 4
+"""Panels of a single long row that are seen at once on a wide screen."""
 MOST_DIAGNOSES = 6
 """Diagnoses that are shown open."""
 
@@ -203,9 +205,14 @@ def _matrix(content: Content, what: str) -> str:
     for data in content.datasets:
         panels = [_panel(content, panel, what) for panel in content.matrix(data)]
         title = f"<h3>{escape(data)}</h3>\n" if data else ""
-        columns = f'data-columns="{len(content.losses(data))}"'
+        columns = f'data-columns="{_columns(len(panels), len(content.losses(data)))}"'
         parts.append(f'{title}<div class="matrix" {columns}>\n{"".join(panels)}</div>\n')
     return "".join(parts)
+
+
+def _columns(panels: int, losses: int) -> int:
+    """Return the columns of a matrix: its losses; a single long row is broken."""
+    return losses if panels > losses else -(-losses // -(-losses // IN_A_ROW))
 
 
 def _panel(content: Content, panel: PairPanel, what: str) -> str:
@@ -277,8 +284,8 @@ def _theory(content: Content) -> str:
 <p class="small">Lines: closed form against the logit of one output. Circles: the mean that was
 measured over training data with the final parameters; the larger, the more outputs lie there. The
 outermost hold all logits beyond ±10. A softmax compares a logit with the others, z − log Σ e^z of
-the others, and the lines have these equal: with CE the gradient depends on nothing else, with SE
-and BCE circles may lie off the lines.</p>
+the others, and the lines have these equal: with CE the gradient depends on nothing else, with other
+losses circles may lie off the lines.</p>
 {_matrix(content, "loss and gradient against the logit")}"""
     return _section("theory", "What should the gradient be, and what was it?", inner)
 
@@ -288,10 +295,10 @@ def _calibration(content: Content) -> str:
     if not figures:
         return ""
     inner = f"""<p class="small">{_escaped(calibration.CAPTION)}</p>
-<div class="matrix" data-columns="{min(3, figures.count("<figure"))}">
+<div class="diagrams">
 {figures}</div>
 """
-    return _section("calibration", "Are the probabilities met?", inner)
+    return _section("calibration", "Are the probabilities calibrated?", inner)
 
 
 def _ranking(content: Content) -> str:

@@ -39,10 +39,10 @@ def _text(group: str, name: str) -> str:
 
 
 def title(group: str, name: str) -> str:
-    """Return the description of a choice, the first comment of its file."""
+    """Return the description of a choice, the first comment of its file, without a full stop."""
     lines = _text(group, name).splitlines()
     comments = [line for line in lines if line.startswith("#") and "@package" not in line]
-    return comments[0].lstrip("# ") if comments else ""
+    return comments[0].lstrip("# ").removesuffix(".") if comments else ""
 
 
 def comments(group: str, name: str) -> dict[str, str]:

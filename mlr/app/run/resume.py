@@ -84,9 +84,14 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
         status = read_status(folder)
     except (FormatError, UnreadableError):
         raise
-    except InputError:  # it is missing or damaged; a checkpoint has all that is needed
+    except InputError as error:  # it is missing or damaged; a checkpoint has all that is needed
         if not has_checkpoint and not or_new:
-            raise
+            if isinstance(error, DataError):
+                raise
+            raise InputError(
+                f"resume={folder} holds no run: status.json is missing; give the folder of an "
+                "interrupted run."
+            ) from error
         status = RunStatus()
     if or_new and not has_checkpoint and not status:
         return None

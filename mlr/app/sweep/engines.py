@@ -53,7 +53,7 @@ def run_chunks(
         report: called with each outcome, a second time perhaps if a worker was lost.
         progress: called as a program proceeds that is trained on this machine.
         signals: that end what is trained here after its present step.
-        workers: processes that train beside this one.
+        workers: processes that train next to this one.
 
     Raises:
         InputError: an engine that is not known or not installed.

@@ -126,7 +126,7 @@ def train_here(
 
 
 class Workers:
-    """The processes beside this one; none before `start`."""
+    """The further processes; none before `start`."""
 
     def __init__(self) -> None:
         self.running: list[_Worker] = []

@@ -18,12 +18,12 @@ COMPONENTS = 3
 class MixtureOfGaussians(DistributionHead):
     """y = (w, μ, σ) = (softmax(a), m, eˢ) of z = (a, m, s), each of M components for each target.
 
-    p(t) = Σ_j w_j N(t; μ_j, σ_j²): a mixture density network. It says where several answers are
-    right, of which squared error learns the mean, which may be none of them. There are M blocks of
-    K weights, then M of K means, then M of K deviations.
+    p(t) = Σ_j w_j N(t; μ_j, σ_j²): a mixture density network. It can predict several answers
+    that are right, where squared error learns their mean, which may be none of them. The logits
+    are M blocks of K weights, then M of K means, then M of K deviations.
 
-    Components that start alike stay alike but for the starting weights of the network: a linear
-    model that starts at 0 learns M times the same one.
+    Only the initial weights of the network tell its components apart: a linear model that starts
+    at 0 learns M equal ones.
 
     Source: Bishop, Mixture density networks, Aston University NCRG/94/004 (1994); Pattern
         Recognition and Machine Learning, 5.6.

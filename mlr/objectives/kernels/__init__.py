@@ -15,6 +15,7 @@ within 4 ulp of the largest term. Larger are the bounds of
     - a softmax: half an ulp more for each of the K terms of a sum, and up to one for each unit of
       a difference z_k − z_max that is no number of the type, for it is rounded once; three with
       se and bce, whose gradients are products of three such numbers;
+    - the likelihood of another density: 16, of what one ulp of a logit or of the target makes;
     - what amplifies the rounding of its parts: other heads and losses 10, erfc of probit 24, the
       rim of sparsemax 200 and of entmax15 400, e^−e^z of cloglog 500, y^q of gce and y − m of
       asymmetric near its margin 1000.

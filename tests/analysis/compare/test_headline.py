@@ -273,9 +273,12 @@ def test_how_rates_were_chosen_where_there_was_only_the_test():
     assert headline(replace(rated, chosen_on=None)).endswith(
         " Of the learning rates the lowest is shown: only test numbers were recorded."
     )
-    assert headline(rated).endswith(" Learning rates are chosen by validation accuracy.")
+    assert headline(rated).endswith(
+        " Each is ranked at its learning rate of the best validation accuracy."
+    )
     assert headline(replace(rated, chosen_on="loss/train")).endswith(
-        " Learning rates are chosen by training loss, for there are no validation data."
+        " Each is ranked at its learning rate of the best training loss, for there are no "
+        "validation data."
     )
 
 

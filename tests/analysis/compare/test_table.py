@@ -122,9 +122,10 @@ def test_the_end_of_a_sweep_has_losses_stuck_and_times_but_no_tests():
     assert "mean ± std over seeds" in lines
     assert "test loss: each in units of its own loss, not comparable between losses" in lines
     goal = (
-        "updates to 90 %: until the validation accuracy reaches 86.50 %, 90 % of the way from 10.0"
+        "updates to 90 %: until the validation accuracy reaches 86.50 %, that is 90 % of the way "
+        "from a constant prediction (10.00 %) to the best final one; – if it never does"
     )
-    assert any(line.startswith(goal) for line in lines)
+    assert goal in lines
     stuck = (
         "stuck: training examples that are predicted wrongly and receive next to no gradient at the"
     )
@@ -247,11 +248,17 @@ def test_what_a_metric_is_comparable_by_is_said():
 
 
 @pytest.mark.parametrize(("examples", "shown"), [(10, True), (11, False), (None, False)])
-def test_outputs_are_of_ten_examples_at_most(examples, shown):
+def test_outputs_are_of_ten_examples_at_most_and_calibration_is_of_more(examples, shown):
     about = {"pair": "softmax+smoothed_ce", "anatomy": {"examples": examples}}
-    finals = {**ROW.finals, "prediction/mean": (0.5, None)}
+    finals = {**ROW.finals, "prediction/mean": (0.5, None), "ece/test": (0.25, None)}
     row = replace(ROW, finals=finals, members=[Recorded(Path("a"), about)])
-    assert ("output" in short(replace(RANKING, rows=[row]))[0]) is shown
+    head, _, *legend = short(replace(RANKING, rows=[row]))
+    assert ("output" in head) is shown
+    ece = (
+        "test ECE: mean |accuracy − confidence| over 15 bins of confidence; 0 if predictions are "
+        "right as often as they say"
+    )
+    assert ("test ECE ↓" in head) is (ece in legend) is not shown
 
 
 def test_the_best_row_is_bold():
@@ -273,7 +280,7 @@ def test_the_best_row_is_bold():
         ),
         (
             Target("accuracy/val", 0.9),
-            "until the validation accuracy reaches 81.00 %, 90 % of the best final one; "
+            "until the validation accuracy reaches 81.00 %, that is 90 % of the best final one; "
             "– if it never does",
         ),
     ],
@@ -298,10 +305,12 @@ def test_without_a_choice_of_learning_rate_there_is_no_such_column():
 
 
 def test_how_learning_rates_were_chosen_is_said():
-    chosen = "Learning rates are chosen by validation accuracy."
+    chosen = "Each is ranked at its learning rate of the best validation accuracy."
     assert any(line.endswith(chosen) for line in printed(COMPARISON))
     lines = of(RANKING, chosen_on="accuracy/train")
-    assert any("by training accuracy, for there are no validation data." in line for line in lines)
+    assert any(
+        "of the best training accuracy, for there are no validation data." in line for line in lines
+    )
 
 
 def test_a_metric_has_one_column():

@@ -53,7 +53,7 @@ def test_the_sweep_says_where_the_outputs_ended_and_what_held_one_up(lesson):
     lines = lesson.out.splitlines()
     for loss, last in (("se", "0.2028"), ("bce", "0.01201")):
         early = f"{neuron(loss)[50]:.4g} after 50 updates"
-        told = f"mean output y in training data for target 0 0.982 at the start, {early}"
+        told = f"mean output y in training data: for target 0, 0.982 at the start, {early}"
         assert f"sigmoid+{loss}: {told}, {last} at the end" in lines
     (told,) = [line for line in lines if "training examples were" in line]
     assert told.startswith("sigmoid+se: 100 % of the training examples were")

@@ -162,14 +162,14 @@ def told_output(curve=None, end=0.25, **more):
 def outputs(*runs):
     """The line about outputs of one cell."""
     _, line = at_the_end(*seeds("a", *runs))
-    return line.removeprefix("softmax+ce: mean output y in training data ")
+    return line.removeprefix("softmax+ce: mean output y in training data: ")
 
 
 def test_outputs_are_told_where_they_were_at_the_start_early_and_at_the_end():
     """Means over two runs: of 1 − row / 100 and of 0.5 − row / 100."""
     falling = 1 - ROWS / 100
     assert outputs(told_output(falling, 0.4), told_output(falling - 0.5, 0.1)) == (
-        "for target 0 0.75 at the start, 0.65 after 100 updates, 0.25 at the end"
+        "for target 0, 0.75 at the start, 0.65 after 100 updates, 0.25 at the end"
     )
 
 
@@ -185,21 +185,21 @@ def test_outputs_are_told_where_they_were_at_the_start_early_and_at_the_end():
 )
 def test_outputs_on_the_way_are_those_that_all_runs_have(first, second, said):
     assert outputs(told_output(first), told_output(second)) == (
-        f"for target 0 {said}0.25 at the end"
+        f"for target 0, {said}0.25 at the end"
     )
 
 
 def test_of_many_runs_only_the_ends_are_read():
     said = "0 at the start, 10 after 100 updates, "
     many = [told_output(ROWS)] * 20
-    assert outputs(*many) == f"for target 0 {said}0.25 at the end"
-    assert outputs(*many, told_output(ROWS)) == "for target 0 0.25 at the end"
+    assert outputs(*many) == f"for target 0, {said}0.25 at the end"
+    assert outputs(*many, told_output(ROWS)) == "for target 0, 0.25 at the end"
 
 
 def test_outputs_of_each_target_are_told():
     ends = {"prediction/target_1": 0.75, "prediction/mean": 0.5}
     assert outputs(told_output(**ends), told_output()) == (
-        "for target 1 0.75 at the end; for target 0 0.25 at the end; 0.5 at the end"
+        "for target 1, 0.75 at the end; for target 0, 0.25 at the end; 0.5 at the end"
     )
     assert at_the_end(run("a", told_output())) == []  # of a single one its numbers say so
     lines = at_the_end(*seeds("a", told_output()), *seeds("b", STUCK))

@@ -11,7 +11,7 @@ def test_a_sweep_in_sentences(tmp_path):
     assert page.verdicts(found) == [
         "softmax + CE comes first with test accuracy 92.50 ± 0.71 %, sigmoid + SE last with "
         "60.50 ± 0.71 %. Fewer than 3 common seeds: add 'seed=range(0,5)' to see what is chance. "
-        "Learning rates are chosen by validation accuracy."
+        "Each is ranked at its learning rate of the best validation accuracy."
     ]
     assert page.counts(found) == (
         "13 runs of 3 pairs of head and loss, 3 seeds: 12 done, 1 diverged. 1 job refused."

@@ -64,7 +64,8 @@ def test_every_choice_is_told_by_the_first_comment_of_its_file(helped, path):
     lines = [line for line in path.read_text().splitlines() if "@package" not in line]
     assert lines[0].startswith("# ")
     assert len(lines[0]) <= 160
-    assert told(block(helped[()], path.parent.name), path.stem) == lines[0].removeprefix("# ")
+    said = lines[0].removeprefix("# ").removesuffix(".")  # no entry of the list has a full stop
+    assert told(block(helped[()], path.parent.name), path.stem) == said
 
 
 def test_what_a_student_looks_for_is_there(helped):

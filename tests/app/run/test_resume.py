@@ -126,6 +126,15 @@ def test_other_versions_and_data_are_refused(tmp_path, monkeypatch, trained):
 
 def test_fewer_epochs_and_another_device_are_refused(tmp_path, trained):
     folder = tmp_path / "run"
+    code, _, error = trained(f"resume={folder}")
+    assert code == 2
+    assert "run holds no run: status.json is missing; give the folder of an interrupted" in error
+    folder.mkdir()
+    (folder / "status.json").write_text("{")
+    code, _, error = trained(f"resume={folder}")
+    assert code == 3
+    assert "status.json is damaged" in error
+    (folder / "status.json").unlink()
     trained(*BARE, "epochs=3", f"hydra.run.dir={folder}")
     code, _, error = trained(f"resume={folder}", "epochs=2")
     assert code == 2

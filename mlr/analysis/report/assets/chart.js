@@ -33,7 +33,7 @@ function styleOf(pair) {
  *   series: [{label, colour, dash, width, silent, hidden}], of which a silent one has no value
  *   below the chart; bands: uPlot's; sync: the name of the cursor that charts share;
  *   where(x), told(value, series, place), extra(x): words below the chart, where the cursor is;
- *   idle: where it is without one, empty for no values then; note: beside the name;
+ *   idle: where it is without one, empty for no values then; note: next to the name;
  *   text: for those who cannot see it; marks(plot): draws more; toggle(series): on its button.
  */
 class Chart {
