@@ -92,10 +92,12 @@ def loss_layout(logits: Tensor, targets: Tensor, loss: Tensor | None) -> LossLay
     layout = layout._replace(axis=found.axis)
     rows = prod(logits.shape) // logits.shape[found.axis]
     given, whole = targets.flatten(), targets.numel() == rows
-    if whole and not found.selected and torch.equal(given[found.rows], found.numbers):
+    flat = targets.dim() < logits.dim() - 1
+    same = whole and not flat and not found.selected
+    if same and torch.equal(given[found.rows], found.numbers):
         return layout
     # others that are as many are the user's choice, as clean labels next to noisy ones
-    own = found.selected or not whole or _is_shift(given.view(len(targets), -1), found)
+    own = found.selected or not whole or flat or _is_shift(given.view(len(targets), -1), found)
     return layout._replace(own=own)
 
 
@@ -118,7 +120,7 @@ def labels(logits: Tensor, loss: Tensor | None) -> Labels | None:
         if numbers.shape[place] != 1:
             return None
     given = _chain(logits.grad_fn, top)
-    shape = top._input_metadata[0].shape
+    shape = torch.Size(top._input_metadata[0].shape)
     for axis, size in enumerate(shape):
         if size < 2 or size != read.shape[place]:
             continue
@@ -203,7 +205,8 @@ class _Rows(NamedTuple):
         return found
 
     def _after(self, node: Any) -> _Rows | None:
-        name, shape = operation(type(node).__name__), node._input_metadata[0].shape
+        name = operation(type(node).__name__)
+        shape = torch.Size(node._input_metadata[0].shape)
         rows, axis, dims = self.numbers, self.axis, self.numbers.dim()
         if name in SAME:
             return self if shape == self._shape() else None

@@ -212,6 +212,7 @@ class GradientProbe:
     def _watch(
         self, logits: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor | None
     ) -> None:
+        _check_tensors(logits, targets, loss)
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         copied = copied and times is None  # an adapter gives the loss itself
@@ -515,6 +516,15 @@ def _point_to(folder: Path, reason: str | None) -> None:
         if reason:
             console.say(reason)
         console.say(f"recorded in {place}; its faults: {from_anywhere('explain', place)}")
+
+
+def _check_tensors(logits: object, targets: object, loss: object) -> None:
+    for name, one in (("logits", logits), ("targets", targets), ("loss", loss)):
+        if not isinstance(one, Tensor) and not (name == "loss" and one is None):
+            raise InputError(
+                f"{name} of type {type(one).__name__} must be a tensor, as in "
+                "probe.watch(outputs.logits, targets, outputs.loss)."
+            )
 
 
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
