@@ -243,7 +243,8 @@ class GradientProbe:
         value = None if loss is None else loss.detach().clone()
         if self._reduction is None:
             scaled = 1.0 if times is None else times
-            self._reduction = reduction_of(logits, targets, loss, scaled, self._told, batch)
+            known = self._observer.forms
+            self._reduction = reduction_of(logits, targets, loss, scaled, self._told, batch, known)
         weight: float | Tensor = 1.0
         if loss is not None and self._reduction == "weights":
             weight = total_weight(logits, loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ def reduction_of(
     times: float | Tensor,
     told: Reduction,
     batch: Batch,
+    forms: Mapping[str, str],
 ) -> Reduction:
     """Find out how a loss is reduced; what neither its value nor its graph shows is as told.
 
@@ -41,11 +43,12 @@ def reduction_of(
         times: factor that undoes what the loss was scaled by.
         told: reduction that the user gave.
         batch: of them.
+        forms: candidates that are known to have the value; empty if they are to be computed.
     """
     if loss is None:
         return told
     value = loss.detach() * times
-    for name, how in recomputed.forms(logits, targets, value).items():
+    for name, how in (forms or recomputed.forms(logits, targets, value)).items():
         cost = name.removeprefix(recomputed.NEGATIVE).rpartition("+")[2]
         if name.startswith(recomputed.BROADCAST) or how == recomputed.ROOT:
             continue

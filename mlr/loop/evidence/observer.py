@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -89,9 +89,9 @@ class Observer:
         self._known = 0  # batches until the last one that was counted
 
     @property
-    def forms(self) -> Collection[str]:
+    def forms(self) -> Mapping[str, str]:
         """Candidates that had the value of the loss so far, from `recomputed`."""
-        return self._forms or ()
+        return self._forms or {}
 
     def watch(
         self, outputs: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor = 1.0
