@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from mlr.loop.evidence import recomputed
 from mlr.loop.evidence.graph import SHAPES, operation, saved
 from mlr.loop.evidence.recomputed import IGNORED
 
@@ -22,6 +24,8 @@ OF_LOGITS = ("sigmoid", "softmax", "log_softmax", "bce_logits", "log_sigmoid")
 """Operations of losses that take logits."""
 BY_CLASS = ("nll", "gather")
 """Operations that keep the class numbers by which they select."""
+COMPILED = ("CompiledFunctionBackward", "CompiledFunction")
+"""Nodes of what torch.compile compiled, whose operations cannot be read."""
 RESHAPES = ("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze")
 SAME = frozenset(
     (
@@ -40,6 +44,7 @@ class LossLayout(NamedTuple):
     of_probabilities: True if the outputs are those of a sigmoid or softmax, and the loss applies
         none.
     own: True if the targets are read off each loss, because it shifts them or selects outputs.
+    later: True if a loss that cannot be read has the value of one of each place's next target.
     fits: False if the loss selects outputs, and does not tell which.
     """
 
@@ -47,6 +52,7 @@ class LossLayout(NamedTuple):
     ignored: int = IGNORED
     of_probabilities: bool = False
     own: bool = False
+    later: bool = False
     fits: bool = True
 
 
@@ -88,7 +94,14 @@ def loss_layout(logits: Tensor, targets: Tensor, loss: Tensor | None) -> LossLay
     if found is None:
         sizes = {one.numel() for one in _class_numbers(nodes)}
         lost = len(sizes) == 1 and targets.numel() not in sizes and targets.dim() < logits.dim()
-        return layout._replace(fits=not lost)
+        if lost or loss is None or logits.dim() != 3 or targets.shape != logits.shape[:2]:
+            return layout._replace(fits=not lost)
+        if recomputed.forms(logits, targets, loss, recomputed.OF_NLL):
+            return layout
+        sliced = logits[:, :-1], targets[:, 1:]
+        later = bool(recomputed.forms(*sliced, loss, recomputed.OF_NLL))
+        hidden = any(type(node).__name__ in COMPILED for node in nodes)
+        return layout._replace(later=later, fits=later or not hidden)
     layout = layout._replace(axis=found.axis)
     rows = prod(logits.shape) // logits.shape[found.axis]
     given, whole = targets.flatten(), targets.numel() == rows
@@ -173,11 +186,15 @@ def total_weight(logits: Tensor, loss: Tensor) -> Tensor | float:
     return found.detach().clone() if found is not None else 1.0
 
 
-def own_targets(logits: Tensor, loss: Tensor | None) -> Tensor | None:
+def read_targets(
+    logits: Tensor, targets: Tensor, loss: Tensor | None, layout: LossLayout
+) -> Tensor:
     """Return the class numbers by which a loss reads the outputs, `IGNORED` where it does not."""
-    found = labels(logits, loss)
+    if layout.later:
+        return F.pad(targets[:, 1:], (0, 1), value=IGNORED)
+    found = labels(logits, loss) if layout.own else None
     if found is None:
-        return None
+        return targets
     shape = [size for axis, size in enumerate(logits.shape) if axis != found.axis]
     every = found.numbers.new_full((prod(shape),), IGNORED)
     every[found.rows] = found.numbers

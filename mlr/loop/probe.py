@@ -28,7 +28,7 @@ from mlr.loop.batch import Batch
 from mlr.loop.distributed import Processes, at_end_of_backward
 from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
-from mlr.loop.layout import LossLayout, loss_layout, own_targets, total_weight
+from mlr.loop.layout import LossLayout, loss_layout, read_targets, total_weight
 from mlr.loop.model_hooks import ModelHooks, in_compiled_step
 from mlr.loop.optimizers import after_closure, unwrapped_optimizer
 from mlr.loop.recording import Recording
@@ -140,7 +140,10 @@ class GradientProbe:
             return
         self._processes.tell()
         self._hooks = ModelHooks(model, self.settings)
-        self._observer = Observer(model, self._optimizers, self._accumulate, self._processes)
+        self._observer = Observer(
+            *(model, self._optimizers, self._accumulate, self._processes),
+            failed=partial(_failed, weakref.ref(self)),
+        )
         sink = self._sink(model, folder, writer, hyperparameters)
         self.folder = sink.folder.path if isinstance(sink, FolderSink) else None
         self._recording = Recording(
@@ -218,9 +221,7 @@ class GradientProbe:
         copied = copied and times is None  # an adapter gives the loss itself
         if self._layout is None:
             self._layout = loss_layout(logits, targets, loss)
-        if self._layout.own:
-            read = own_targets(logits, loss)
-            targets = targets if read is None else read
+        targets = read_targets(logits, targets, loss, self._layout)
         self._observer.updates = self.step - self._first
         own = None if copied else loss
         if self._observer.watch(logits, targets, own, 1.0 if times is None else times):
@@ -381,10 +382,10 @@ class GradientProbe:
         self._recording.note(self._observer.evidence().encode())
 
     def _of_logits(
-        self, step: WatchedStep, batch: Batch, parts: Divisors, gradient: Tensor
+        self, step: WatchedStep, batch: Batch, parts: Divisors, gradient: Tensor | None
     ) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
-        if step is not self._pending or step.updated:
+        if gradient is None or step is not self._pending or step.updated:
             return
         try:
             call = partial(self._differentiated, step, batch.of_logits(gradient), parts)
@@ -531,6 +532,13 @@ def _check_tensors(logits: object, targets: object, loss: object) -> None:
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
     """Note the factor by which the gradients of a backward pass are too small."""
     step.factor = times / gradient.sum()
+
+
+def _failed(probe: Callable[[], GradientProbe | None], error: Exception) -> None:
+    """Stop a probe by an error within a backward pass."""
+    there = probe()
+    if there is not None:
+        there._stop(error)
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from mlr import GradientProbe
 from mlr.core.checks import InputError
 from mlr.loop.evidence.observer import Observer
+from mlr.loop.evidence.order import Order
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
 from mlr.records.run_folder import read_status
@@ -281,3 +282,56 @@ def test_an_end_of_the_loop_in_a_backward_pass_leaves_what_was_recorded(tmp_path
     assert len(table(tmp_path / "run")) == 4
     assert not model[0]._forward_hooks
     train(model, optimizer, probe, data=batches(2))
+
+
+class Nothing(torch.autograd.Function):
+    """Operation that returns no gradient to what it was given."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None
+
+
+class Pair(nn.Conv1d):
+    """Layer with two outputs."""
+
+    def forward(self, inputs):
+        outputs = super().forward(inputs)
+        return outputs, outputs.mean()
+
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair, self.out, self.lost = Pair(1, 1, 1), nn.Linear(5, 3), nn.Linear(5, 3)
+
+    def forward(self, inputs):
+        outputs, _ = self.pair(inputs[:, None])
+        return self.out(outputs[:, 0]) + Nothing.apply(self.lost(inputs))
+
+
+def test_layers_with_several_outputs_and_operations_without_gradient(tmp_path):
+    model = Odd()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="full") as probe:
+        train(model, optimizer, probe)
+    row = table(tmp_path / "run")[0]
+    assert row["grad_norm/lost"] == 0
+    assert row["grad_norm/out"] > 0
+
+
+@pytest.mark.parametrize("name", ["begins", "_ends", "_returns"])
+def test_an_error_of_the_evidence_in_a_backward_pass_is_told_once(tmp_path, monkeypatch, name):
+    model = module()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    monkeypatch.setattr(Order, name, broken)
+    probe = GradientProbe(model, optimizer, tmp_path / "run")
+    with pytest.warns(UserWarning, match="stopped at step 0, by RuntimeError: our own") as told:
+        train(model, optimizer, probe)
+    assert len(told) == 1
+    probe.close()
+    assert read_status(tmp_path / "run").status == "failed"

@@ -409,20 +409,21 @@ def test_a_frozen_model_is_refused_and_a_batch_that_does_not_fit_is_told_of(tmp_
     frozen = module().requires_grad_(False)
     with pytest.raises(InputError, match="no parameter that is trained"):
         GradientProbe(frozen, sgd(module()), tmp_path / "run")
+    labels = torch.zeros(4, dtype=torch.long)
     wrong = {
-        r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)": torch.zeros(3).long(),
-        r"are class numbers: targets.long\(\)": torch.zeros(4),
-        "logits without a graph": None,
+        r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)": lambda z: (z, labels[1:]),
+        r"are class numbers: targets.long\(\)": lambda z: (z, torch.zeros(4)),
+        "logits without a graph": lambda z: (z.detach(), labels),
+        "targets of type NoneType must be a tensor": lambda z: (z, None),
+        "loss of type dict must be a tensor": lambda z: (z, labels, {"loss": z.sum()}),
+        "logits of type tuple must be a tensor": lambda z: ((z,), labels),
     }
-    for number, (message, targets) in enumerate(wrong.items()):
+    for number, (message, given) in enumerate(wrong.items()):
         model = module()
         probe = every_step(model, sgd(model), tmp_path / str(number))
-        logits = model(torch.randn(4, 5))
+        batch = given(model(torch.randn(4, 5)))
         with pytest.warns(UserWarning, match=f"stopped at step 0, .*{message}.* training goes on"):
-            if targets is None:
-                probe.watch(logits.detach(), torch.zeros(4, dtype=torch.long))
-            else:
-                probe.watch(logits, targets)
+            probe.watch(*batch)
         train(model, sgd(model), probe)  # without another word
         probe.close()
         assert read_status(tmp_path / str(number)).status == "failed"
