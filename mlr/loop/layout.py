@@ -44,6 +44,7 @@ class LossLayout(NamedTuple):
     of_probabilities: True if the outputs are those of a sigmoid or softmax, and the loss applies
         none.
     own: True if the targets are read off each loss, because it shifts them or selects outputs.
+    moved: True if they are others than the user gave, or at other places.
     later: True if a loss that cannot be read has the value of one of each place's next target.
     fits: False if the loss selects outputs, and does not tell which.
     """
@@ -52,6 +53,7 @@ class LossLayout(NamedTuple):
     ignored: int = IGNORED
     of_probabilities: bool = False
     own: bool = False
+    moved: bool = False
     later: bool = False
     fits: bool = True
 
@@ -92,8 +94,8 @@ def loss_layout(logits: Tensor, targets: Tensor, loss: Tensor | None) -> LossLay
         return layout
     found = labels(logits, loss)
     if found is None:
-        sizes = {one.numel() for one in _class_numbers(nodes)}
-        lost = len(sizes) == 1 and targets.numel() not in sizes and targets.dim() < logits.dim()
+        sizes = [one.numel() for one in _class_numbers(nodes)]
+        lost = len(sizes) == 1 and targets.numel() != sizes[0] and targets.dim() < logits.dim()
         if lost or loss is None or logits.dim() != 3 or targets.shape != logits.shape[:2]:
             return layout._replace(fits=not lost)
         if recomputed.forms(logits, targets, loss, recomputed.OF_NLL):
@@ -101,27 +103,40 @@ def loss_layout(logits: Tensor, targets: Tensor, loss: Tensor | None) -> LossLay
         sliced = logits[:, :-1], targets[:, 1:]
         later = bool(recomputed.forms(*sliced, loss, recomputed.OF_NLL))
         hidden = any(type(node).__name__ in COMPILED for node in nodes)
-        return layout._replace(later=later, fits=later or not hidden)
+        return layout._replace(later=later, moved=later, fits=later or not hidden)
     layout = layout._replace(axis=found.axis)
     rows = prod(logits.shape) // logits.shape[found.axis]
     given, whole = targets.flatten(), targets.numel() == rows
     flat = targets.dim() < logits.dim() - 1
-    same = whole and not flat and not found.selected
-    if same and torch.equal(given[found.rows], found.numbers):
-        return layout
+    counted = found.numbers != IGNORED
+    if whole and torch.equal(given[found.rows][counted], found.numbers[counted]):
+        return layout._replace(own=found.selected or flat, moved=flat)
     # others that are as many are the user's choice, as clean labels next to noisy ones
     own = found.selected or not whole or flat or _is_shift(given.view(len(targets), -1), found)
-    return layout._replace(own=own)
+    return layout._replace(own=own, moved=own)
 
 
 def labels(logits: Tensor, loss: Tensor | None) -> Labels | None:
-    """Read off a loss which class numbers it compares with which rows; None if it does not tell."""
+    """Read off a loss which class numbers it compares with which rows; None if it does not tell.
+
+    Several losses, as of one place of sequences each, must be of different rows.
+    """
     top, nodes = _nodes(logits, loss)
     readers = [node for node in nodes if operation(type(node).__name__) in BY_CLASS]
     readers = [node for node in readers if _chain(node.next_functions[0][0], top) is not None]
-    if len(readers) != 1:
+    every = [found for node in readers if (found := _labels(logits, node, top, nodes)) is not None]
+    if not every or len(every) < len(readers):
         return None
-    (node,) = readers
+    rows = torch.cat([one.rows for one in every])
+    numbers = torch.cat([one.numbers for one in every])
+    alike = len({one.axis for one in every}) == 1
+    if not alike or (len(every) > 1 and len(rows.unique()) < len(rows)):
+        return None
+    return Labels(every[0].axis, rows, numbers, any(one.selected for one in every))
+
+
+def _labels(logits: Tensor, node: Any, top: Any, nodes: list[Any]) -> Labels | None:
+    """Read off the class numbers of one node."""
     chain, numbers = _chain(node.next_functions[0][0], top), saved(node, "target", "index")
     read = saved(node, "self")
     if chain is None or numbers is None or read is None or not read.dim():
@@ -189,9 +204,12 @@ def total_weight(logits: Tensor, loss: Tensor) -> Tensor | float:
 def read_targets(
     logits: Tensor, targets: Tensor, loss: Tensor | None, layout: LossLayout
 ) -> Tensor:
-    """Return the class numbers by which a loss reads the outputs, `IGNORED` where it does not."""
+    """Return the class numbers by which a loss reads the outputs, `IGNORED` where it does not.
+
+    New ones are views, by which they are known to be no batch of the user's.
+    """
     if layout.later:
-        return F.pad(targets[:, 1:], (0, 1), value=IGNORED)
+        return F.pad(targets[:, 1:], (0, 1), value=IGNORED).view(targets.shape)
     found = labels(logits, loss) if layout.own else None
     if found is None:
         return targets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from math import isfinite, prod
 from typing import Any, Literal
 
 from torch import Tensor
@@ -106,7 +106,7 @@ def _by_graph(logits: Tensor, loss: Tensor, told: Reduction, batch: Batch) -> Re
         if name in ("mul", "div"):
             other = getattr(node, "_saved_other", None)
             number = float(other) if other is not None and _is_constant(other) else 0.0
-            if not number:
+            if not number or not isfinite(number):
                 return told
             factor *= number if name == "mul" else 1 / number
         node = next((one for one, _ in node.next_functions if one is not None), None)

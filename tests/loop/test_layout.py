@@ -8,6 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mlr import GradientProbe
+from mlr.analysis.explain import explain
+from mlr.records.reading import read_runs
+from mlr.records.run_folder import read_status
 from tests.loop.loops import table
 
 CE = F.cross_entropy
@@ -77,6 +80,16 @@ LAYOUTS = {
         lambda z, t: rows(z, t, MASK),
     ),
     "by factors of 0": (masked_mean, WORDS, lambda z, t: rows(z, t, MASK)),
+    "a loss of each place": (
+        lambda z, t: sum(CE(z[:, i], t[:, i]) for i in range(T)) / T,
+        WORDS,
+        rows,
+    ),
+    "a loss of some places": (
+        lambda z, t: (CE(z[:, 1], t[:, 1]) + CE(z[:, 3], t[:, 3])) / 2,
+        WORDS,
+        lambda z, t: rows(z[:, 1::2], t[:, 1::2]),
+    ),
     "given shifted": (
         lambda z, t: CE(z[:, :-1].flatten(0, 1), t.flatten()),
         WORDS[:, 1:],
@@ -222,3 +235,28 @@ def test_losses_that_no_value_shows_are_reduced_as_their_last_operation_is(tmp_p
     for name, reduce in reduced.items():
         found = recorded(tmp_path / name, z, t, lambda z, t, reduce=reduce: reduce(focal(z, t)))
         assert {tag: found[tag] for tag in expected} == close(expected), name
+
+
+def test_a_loss_that_shifts_its_words_is_no_fault(tmp_path):
+    """The words that a causal model reads are given as targets, and all are the same batch."""
+    torch.manual_seed(0)
+    words = torch.arange(8)[:, None].add(torch.arange(6)) % K
+    model = nn.Sequential(nn.Embedding(K, 8), nn.LSTM(8, 8, batch_first=True))
+    out = nn.Linear(8, K)
+    model.append(out)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    sliced = LAYOUTS["later words"][0]
+    padded = LAYOUTS["labels shifted"][0]
+    for name, loss_of in (("sliced", sliced), ("padded", padded)):
+        with GradientProbe(model, optimizer, tmp_path / name) as probe:
+            for _ in range(40):
+                optimizer.zero_grad()
+                outputs = out(model[1](model[0](words))[0])
+                loss = loss_of(outputs, words)
+                probe.watch(outputs, words, loss)
+                loss.backward()
+                optimizer.step()
+        look = read_status(tmp_path / name).program["looks"][0]
+        assert not look.get("copied")
+        assert "ce:mean" in look["forms"]
+    assert not explain(read_runs(tmp_path))
