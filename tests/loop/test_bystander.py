@@ -335,3 +335,20 @@ def test_an_error_of_the_evidence_in_a_backward_pass_is_told_once(tmp_path, monk
     assert len(told) == 1
     probe.close()
     assert read_status(tmp_path / "run").status == "failed"
+
+
+def test_outputs_that_get_no_gradient_are_told_of(tmp_path):
+    """A hook is called with None where one operation computed outputs and loss."""
+    model = module()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probe = GradientProbe(model, optimizer, tmp_path / "run")
+    ((inputs, targets),) = batches(1)
+    logits = model(inputs)
+    loss = F.cross_entropy(logits, targets) + Nothing.apply(logits).sum()
+    outputs = Nothing.apply(logits)
+    probe.watch(outputs, targets, loss + Nothing.apply(outputs).sum())
+    (loss + Nothing.apply(outputs).sum()).backward()
+    with pytest.warns(UserWarning, match="no gradient came to the logits"):
+        optimizer.step()
+    probe.close()
+    assert not read_status(tmp_path / "run").program["looks"][0].get("returned")

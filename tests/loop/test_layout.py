@@ -1,4 +1,4 @@
-"""Which rows and targets a loss reads: shifted, sliced, masked and moved outputs, by hand."""
+"""Rows and targets that a loss reads: shifted, sliced, masked and moved outputs, by hand."""
 
 from __future__ import annotations
 
