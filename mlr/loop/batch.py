@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,8 +12,7 @@ from torch import Tensor
 from mlr.core.checks import InputError
 from mlr.core.domains import LEVELS, OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
-from mlr.loop.evidence.graph import SHAPES, operation, saved
-from mlr.loop.evidence.recomputed import IGNORED
+from mlr.loop.layout import LossLayout
 
 MOST_NUMBERS = 1 << 22
 """Largest number of logits that are measured; of larger batches, every n-th example."""
@@ -21,10 +20,6 @@ TOLERANCE = 1e-3
 """Distance from 1 of the sum of a row of probabilities."""
 SURE = 0.3
 """Least distance from ½ of a target that is a label, perhaps a smoothed one."""
-MOST_NODES = 40
-"""Nodes of a loss that are read for the axis of the classes."""
-OF_LOGITS = ("sigmoid", "softmax", "log_softmax", "bce_logits", "log_sigmoid")
-"""Operations of losses that take logits."""
 
 
 @dataclass(frozen=True)
@@ -83,49 +78,6 @@ def _are_levels(targets: Tensor) -> bool:
     return bool(inside.all() and (targets.diff() <= TOLERANCE).all())
 
 
-class LossLayout(NamedTuple):
-    """Reading of the outputs by a loss.
-
-    axis: of the classes; None if the loss does not tell it.
-    ignored: class number that it leaves out.
-    of_probabilities: True if the outputs are those of a sigmoid or softmax, and the loss applies
-        none.
-    """
-
-    axis: int | None = None
-    ignored: int = IGNORED
-    of_probabilities: bool = False
-
-
-def loss_layout(logits: Tensor, loss: Tensor | None) -> LossLayout:
-    """Find out from the graph of a loss how it reads the outputs."""
-    axis, ignored, applied = None, IGNORED, False
-    top: Any = logits.grad_fn
-    while top is not None and operation(type(top).__name__) in SHAPES:
-        top = top.next_functions[0][0]
-    nodes: list[Any] = [loss.grad_fn] if loss is not None and loss.grad_fn is not None else []
-    for node in nodes:
-        if node is top:
-            continue
-        name = operation(type(node).__name__)
-        applied |= name in OF_LOGITS
-        if hasattr(node, "_saved_ignore_index"):
-            ignored = _signed(node._saved_ignore_index)
-        if name in ("softmax", "log_softmax"):
-            result = saved(node, "result")  # None after a backward pass
-            if result is not None and result.shape == logits.shape:
-                axis = _signed(node._saved_dim) % logits.dim()
-        below = (one for one, _ in node.next_functions if one is not None and one not in nodes)
-        nodes += list(below)[: MOST_NODES - len(nodes)]
-    ends = top in nodes and operation(type(top).__name__) in ("sigmoid", "softmax")
-    return LossLayout(axis, ignored, ends and not applied)
-
-
-def _signed(number: int) -> int:
-    """Return a number that autograd may give as its remainder modulo 2⁶⁴."""
-    return number - (1 << 64) if number >= 1 << 63 else number
-
-
 class Batch:
     """Batch with one row per example, for any number of axes.
 
@@ -141,6 +93,7 @@ class Batch:
 
     Attributes:
         task: of the logits.
+        length: number of examples as layers have them, along the first axis.
         examples: number of examples, including those that are not measured, without those whose
             class number is ignored.
 
@@ -157,6 +110,9 @@ class Batch:
         )
         if layout.of_probabilities:
             self.task = replace(self.task, threshold=0.5)
+        if not layout.fits:
+            self.task = replace(self.task, classes=None, fits=False)
+        self.length = logits.shape[1] if self._axis == 0 and logits.dim() > 1 else len(logits)
         self._there: Tensor | None = None
         self.examples = self._rows
         targets = targets.detach()
@@ -184,7 +140,7 @@ class Batch:
                 return
         there = (targets != ignored) & (targets >= 0) & (targets <= last)
         count = int(there.sum())
-        if 0 < count < self._rows:
+        if count < self._rows:
             self._there, self.examples = there, count
 
     def _outputs_last(self, values: Tensor) -> Tensor:

@@ -24,14 +24,15 @@ from mlr.core.checks import InputError, known, users_stacklevel, whole
 from mlr.core.commandline import from_anywhere
 from mlr.heads import Head
 from mlr.loop import hyperparameters
-from mlr.loop.batch import Batch, LossLayout, loss_layout
+from mlr.loop.batch import Batch
 from mlr.loop.distributed import Processes, at_end_of_backward
 from mlr.loop.evidence import graph
 from mlr.loop.evidence.observer import Observer
+from mlr.loop.layout import LossLayout, loss_layout, read_targets, total_weight
 from mlr.loop.model_hooks import ModelHooks, in_compiled_step
 from mlr.loop.optimizers import after_closure, unwrapped_optimizer
 from mlr.loop.recording import Recording
-from mlr.loop.reduction import Reduction, divisors, reduction_of
+from mlr.loop.reduction import Divisors, Reduction, divisors, reduction_of
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
 from mlr.loop.steps import NOTHING, DueSteps, WatchedStep
 from mlr.objectives.compatibility import find_head
@@ -139,7 +140,10 @@ class GradientProbe:
             return
         self._processes.tell()
         self._hooks = ModelHooks(model, self.settings)
-        self._observer = Observer(model, self._optimizers, self._accumulate, self._processes)
+        self._observer = Observer(
+            *(model, self._optimizers, self._accumulate, self._processes),
+            failed=partial(_failed, weakref.ref(self)),
+        )
         sink = self._sink(model, folder, writer, hyperparameters)
         self.folder = sink.folder.path if isinstance(sink, FolderSink) else None
         self._recording = Recording(
@@ -147,7 +151,7 @@ class GradientProbe:
         )
         self._layout: LossLayout | None = None
         self._pending: WatchedStep | None = None
-        self._warned = self._closed = self._accepted = False
+        self._warned = self._closed = False
         self._error = ""
         self._due = self._schedule.at(first_step)
         self._next = self._schedule.after(first_step)
@@ -190,7 +194,7 @@ class GradientProbe:
                 backward pass then shows what else it is multiplied by.
 
         Raises:
-            InputError: the shapes do not fit, or the logits have no graph.
+            InputError: the whole step is compiled.
         """
         if not torch.is_grad_enabled() or self._closed:
             return
@@ -198,27 +202,31 @@ class GradientProbe:
         if observer.calls < observer.wanted and self.step < self._awake:
             observer.calls += 1  # as most batches, which must cost nothing
             return
+        if not observer.calls and in_compiled_step():
+            raise InputError(
+                "probe.watch cannot be called in a step that torch.compile compiles: compile the "
+                "model alone, as in model = torch.compile(model)."
+            )
         try:
             self._watch(logits, targets, loss, times)
         except Exception as error:
-            if isinstance(error, InputError) and not self._accepted:
-                raise
             self._stop(error)
 
     def _watch(
         self, logits: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor | None
     ) -> None:
+        _check_tensors(logits, targets, loss)
         # a copy of the loss, to be recorded: nothing is known of the graph of the loss itself
         copied = loss is not None and not loss.requires_grad and logits.requires_grad
         copied = copied and times is None  # an adapter gives the loss itself
-        if not self._accepted and in_compiled_step():
-            raise InputError(
-                "probe.watch cannot be called in a step that torch.compile compiles: compile the "
-                "model alone, as in model = torch.compile(model)."
-            )
+        if self._layout is None:
+            self._layout = loss_layout(logits, targets, loss)
+        given, targets = targets, read_targets(logits, targets, loss, self._layout)
         self._observer.updates = self.step - self._first
         own = None if copied else loss
-        if self._observer.watch(logits, targets, own, 1.0 if times is None else times):
+        # a loss that leaves targets out is a fault that the diagnosis finds by those given
+        told = targets if self._layout.moved else given
+        if self._observer.watch(logits, told, own, 1.0 if times is None else times):
             self._awake = 0
         if not self._due:
             return
@@ -230,28 +238,32 @@ class GradientProbe:
                 "computed from, before its backward pass, and no detached copy."
             )
         self._finish_step()
-        if self._layout is None:
-            self._layout = loss_layout(logits, loss)
         batch = Batch(logits, targets, self._head, self._layout)
+        if not batch.examples:
+            return  # the class numbers of all are ignored
         rate = self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
         if self._reduction is None:
             scaled = 1.0 if times is None else times
-            self._reduction = reduction_of(logits, targets, loss, scaled, self._told)
+            known = self._observer.forms
+            self._reduction = reduction_of(logits, targets, loss, scaled, self._told, batch, known)
+        weight: float | Tensor = 1.0
+        if loss is not None and self._reduction == "weights":
+            weight = total_weight(logits, loss)
+        parts = divisors(self._reduction, batch, weight)
         if value is not None and self._reduction == "sum":
             value /= batch.examples
         if value is not None and times is not None:
             value *= times
         step = WatchedStep(
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
-            *(batch.task, len(logits), (tuple(logits.shape), tuple(targets.shape))),
+            *(batch.task, batch.length, (tuple(logits.shape), tuple(targets.shape))),
         )
         self._pending = step
-        self._accepted = True
         if loss is not None and times is not None and loss.requires_grad:
             loss.register_hook(partial(_of_loss, step, times))
-        graph.listen(logits, loss, partial(self._of_logits, step, batch))
+        graph.listen(logits, loss, partial(self._of_logits, step, batch, parts))
 
     def log_validation(self, **numbers: float | Tensor) -> None:
         """Record results on validation data, as `log_validation(loss=0.3, accuracy=0.9)`.
@@ -371,25 +383,26 @@ class GradientProbe:
         self._observer.updates = self.step - self._first
         self._recording.note(self._observer.evidence().encode())
 
-    def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
+    def _of_logits(
+        self, step: WatchedStep, batch: Batch, parts: Divisors, gradient: Tensor | None
+    ) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
-        if step is not self._pending or step.updated:
+        if gradient is None or step is not self._pending or step.updated:
             return
         try:
-            parts = divisors(self._reduction or self._told, batch, step.batch)
             call = partial(self._differentiated, step, batch.of_logits(gradient), parts)
             at_end_of_backward(call, self._processes)
         except Exception as error:
             self._stop(error)
 
-    def _differentiated(self, step: WatchedStep, grads: Tensor, parts: tuple[int, int]) -> None:
+    def _differentiated(self, step: WatchedStep, grads: Tensor, parts: Divisors) -> None:
         try:
             with torch.no_grad():
                 self._measure(step, grads, parts)
         except Exception as error:
             self._stop(error)
 
-    def _measure(self, step: WatchedStep, grads: Tensor, parts: tuple[int, int]) -> None:
+    def _measure(self, step: WatchedStep, grads: Tensor, parts: Divisors) -> None:
         scale = None
         factor: Tensor | float = float(1 if self._reduction == "sum" else self._accumulate)
         if self._scaler is not None:
@@ -509,9 +522,25 @@ def _point_to(folder: Path, reason: str | None) -> None:
         console.say(f"recorded in {place}; its faults: {from_anywhere('explain', place)}")
 
 
+def _check_tensors(logits: object, targets: object, loss: object) -> None:
+    for name, one in (("logits", logits), ("targets", targets), ("loss", loss)):
+        if not isinstance(one, Tensor) and not (name == "loss" and one is None):
+            raise InputError(
+                f"{name} of type {type(one).__name__} must be a tensor, as in "
+                "probe.watch(outputs.logits, targets, outputs.loss)."
+            )
+
+
 def _of_loss(step: WatchedStep, times: float | Tensor, gradient: Tensor) -> None:
     """Note the factor by which the gradients of a backward pass are too small."""
     step.factor = times / gradient.sum()
+
+
+def _failed(probe: Callable[[], GradientProbe | None], error: Exception) -> None:
+    """Stop a probe by an error within a backward pass."""
+    there = probe()
+    if there is not None:
+        there._stop(error)
 
 
 def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:

@@ -60,8 +60,8 @@ class StepStack:
         if not self.task.fits:
             warnings.warn(
                 f"targets of shape {first.shapes[1]} fit no axis of outputs of shape "
-                f"{first.shapes[0]} as that of the classes: accuracy, and gradients of right and "
-                "wrong examples, are left out.",
+                f"{first.shapes[0]} as that of the classes, or the loss does not tell which it "
+                "compares: accuracy, and gradients of right and wrong examples, are left out.",
                 stacklevel=users_stacklevel(),
             )
         self.spread = (

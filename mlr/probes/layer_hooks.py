@@ -152,7 +152,7 @@ class LayerHooks:
 
     def _layer_hook(self, name: str) -> Hook:
         def hook(part: nn.Module, args: Any, kwargs: Any, z: Tensor) -> None:
-            if not _is_recorded():
+            if not _is_recorded() or not isinstance(z, Tensor):
                 return
             self._makers[id(z)] = (weakref.ref(z), name)
             if part in self._names and z.requires_grad:
@@ -172,8 +172,9 @@ class LayerHooks:
         self.calls.append(call)
         if self.listen:
 
-            def record(delta: Tensor) -> None:
-                call.delta = delta.detach()
+            def record(delta: Tensor | None) -> None:
+                if delta is not None:  # as behind an operation that returns no gradient
+                    call.delta = delta.detach()
 
             z.register_hook(record)  # also works if an activation overwrites z in place
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from mlr import GradientProbe
 from mlr.core.checks import InputError
 from mlr.loop.evidence.observer import Observer
+from mlr.loop.evidence.order import Order
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
 from mlr.records.run_folder import read_status
@@ -246,13 +247,11 @@ def test_an_error_of_the_probe_is_told_once_and_ends_no_training(
         assert len(table(tmp_path / "run")) >= at - 1
 
 
-def test_a_batch_that_does_not_fit_is_refused_at_first_and_told_later(tmp_path):
+def test_a_batch_that_does_not_fit_is_told_of_once_and_what_was_recorded_is_kept(tmp_path):
     model = module()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     probe = GradientProbe(model, optimizer, tmp_path / "run")
     wrong = torch.zeros(3, dtype=torch.long)
-    with pytest.raises(InputError, match="do not fit logits"):
-        probe.watch(model(torch.randn(4, 5)), wrong)
     train(model, optimizer, probe, data=batches(3))
     with pytest.warns(UserWarning, match="stopped at step 3, by InputError: targets of shape"):
         probe.watch(model(torch.randn(4, 5)), wrong)
@@ -283,3 +282,73 @@ def test_an_end_of_the_loop_in_a_backward_pass_leaves_what_was_recorded(tmp_path
     assert len(table(tmp_path / "run")) == 4
     assert not model[0]._forward_hooks
     train(model, optimizer, probe, data=batches(2))
+
+
+class Nothing(torch.autograd.Function):
+    """Operation that returns no gradient to what it was given."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None
+
+
+class Pair(nn.Conv1d):
+    """Layer with two outputs."""
+
+    def forward(self, inputs):
+        outputs = super().forward(inputs)
+        return outputs, outputs.mean()
+
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair, self.out, self.lost = Pair(1, 1, 1), nn.Linear(5, 3), nn.Linear(5, 3)
+
+    def forward(self, inputs):
+        outputs, _ = self.pair(inputs[:, None])
+        return self.out(outputs[:, 0]) + Nothing.apply(self.lost(inputs))
+
+
+def test_layers_with_several_outputs_and_operations_without_gradient(tmp_path):
+    model = Odd()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with GradientProbe(model, optimizer, tmp_path / "run", settings="full") as probe:
+        train(model, optimizer, probe)
+    row = table(tmp_path / "run")[0]
+    assert row["grad_norm/lost"] == 0
+    assert row["grad_norm/out"] > 0
+
+
+@pytest.mark.parametrize("name", ["begins", "_ends", "_returns"])
+def test_an_error_of_the_evidence_in_a_backward_pass_is_told_once(tmp_path, monkeypatch, name):
+    model = module()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    monkeypatch.setattr(Order, name, broken)
+    probe = GradientProbe(model, optimizer, tmp_path / "run")
+    with pytest.warns(UserWarning, match="stopped at step 0, by RuntimeError: our own") as told:
+        train(model, optimizer, probe)
+    assert len(told) == 1
+    probe.close()
+    assert read_status(tmp_path / "run").status == "failed"
+
+
+def test_outputs_that_get_no_gradient_are_told_of(tmp_path):
+    """A hook is called with None where one operation computed outputs and loss."""
+    model = module()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    probe = GradientProbe(model, optimizer, tmp_path / "run")
+    ((inputs, targets),) = batches(1)
+    logits = model(inputs)
+    loss = F.cross_entropy(logits, targets) + Nothing.apply(logits).sum()
+    outputs = Nothing.apply(logits)
+    probe.watch(outputs, targets, loss + Nothing.apply(outputs).sum())
+    (loss + Nothing.apply(outputs).sum()).backward()
+    with pytest.warns(UserWarning, match="no gradient came to the logits"):
+        optimizer.step()
+    probe.close()
+    assert not read_status(tmp_path / "run").program["looks"][0].get("returned")

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from mlr import GradientProbe
 from mlr.core.checks import InputError
 from mlr.records.reading import read_runs
+from mlr.records.run_folder import read_status
 from tests.loop.loops import batches, module, table, train
 
 RATE = 0.1
@@ -404,21 +405,28 @@ def test_what_a_person_gets_wrong_is_said(tmp_path, more, message):
     assert not has_hooks(model, sgd(model))
 
 
-def test_models_and_batches_that_do_not_fit_are_refused(tmp_path):
+def test_a_frozen_model_is_refused_and_a_batch_that_does_not_fit_is_told_of(tmp_path):
     frozen = module().requires_grad_(False)
     with pytest.raises(InputError, match="no parameter that is trained"):
         GradientProbe(frozen, sgd(module()), tmp_path / "run")
-    model = module()
-    with every_step(model, sgd(model), tmp_path / "run") as probe:
-        logits = model(torch.randn(4, 5))
-        with pytest.raises(
-            InputError, match=r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)"
-        ):
-            probe.watch(logits, torch.zeros(3, dtype=torch.long))
-        with pytest.raises(InputError, match=r"are class numbers: targets.long\(\)"):
-            probe.watch(logits, torch.zeros(4))
-        with pytest.raises(InputError, match="logits without a graph"):
-            probe.watch(logits.detach(), torch.zeros(4, dtype=torch.long))
+    labels = torch.zeros(4, dtype=torch.long)
+    wrong = {
+        r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)": lambda z: (z, labels[1:]),
+        r"are class numbers: targets.long\(\)": lambda z: (z, torch.zeros(4)),
+        "logits without a graph": lambda z: (z.detach(), labels),
+        "targets of type NoneType must be a tensor": lambda z: (z, None),
+        "loss of type dict must be a tensor": lambda z: (z, labels, {"loss": z.sum()}),
+        "logits of type tuple must be a tensor": lambda z: ((z,), labels),
+    }
+    for number, (message, given) in enumerate(wrong.items()):
+        model = module()
+        probe = every_step(model, sgd(model), tmp_path / str(number))
+        batch = given(model(torch.randn(4, 5)))
+        with pytest.warns(UserWarning, match=f"stopped at step 0, .*{message}.* training goes on"):
+            probe.watch(*batch)
+        train(model, sgd(model), probe)  # without another word
+        probe.close()
+        assert read_status(tmp_path / str(number)).status == "failed"
 
 
 def test_a_full_disk_stops_the_recording_and_not_the_training(tmp_path, monkeypatch):

@@ -165,7 +165,7 @@ def _inputs(read: list[Tensor]) -> Tensor | None:
     return next((one for one in reversed(read) if bool(one.any())), read[-1])
 
 
-def listen(outputs: Tensor, loss: Tensor | None, hook: Callable[[Tensor], None]) -> None:
+def listen(outputs: Tensor, loss: Tensor | None, hook: Callable[[Tensor | None], None]) -> None:
     """Call a function with the gradient of the outputs, in a backward pass of the loss.
 
     Outputs may be a wider copy of those that the loss was computed from within the model.

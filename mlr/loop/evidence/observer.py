@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -50,6 +50,7 @@ class Observer:
         accumulate: int = 1,
         processes: Processes | None = None,
         listen: bool = True,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Begin.
 
@@ -59,7 +60,9 @@ class Observer:
             accumulate: backward passes an update.
             processes: of the loop.
             listen: register hooks.
+            failed: called with an error within a backward pass; without it, that is raised.
         """
+        self._failed = failed
         self._model, self._optimizers, self._accumulate = model, optimizers, accumulate
         self._parameters = ProgramParameters(model, optimizers)
         self._listen, self._processes = listen, processes
@@ -89,9 +92,9 @@ class Observer:
         self._known = 0  # batches until the last one that was counted
 
     @property
-    def forms(self) -> Collection[str]:
+    def forms(self) -> Mapping[str, str]:
         """Candidates that had the value of the loss so far, from `recomputed`."""
-        return self._forms or ()
+        return self._forms or {}
 
     def watch(
         self, outputs: Tensor, targets: Tensor, loss: Tensor | None, times: float | Tensor = 1.0
@@ -153,7 +156,9 @@ class Observer:
         if loss is not None:
             found |= self._of_loss(call, outputs, targets, loss, times)
             former = self._at_step if self._at == self.updates else nan
-            self.order = Order(self._parameters, former, fresh, times, self._processes)
+            self.order = Order(
+                self._parameters, former, fresh, times, self._processes, self._failed
+            )
             if self._listen:
                 self.order.listen(loss, outputs)
             self.order.found = found

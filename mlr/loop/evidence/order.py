@@ -31,6 +31,7 @@ class Order:
         fresh: bool,
         times: float = 1.0,
         processes: Processes | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Begin a look.
 
@@ -40,7 +41,9 @@ class Order:
             fresh: True if no backward pass came since.
             times: factor that makes the loss the mean loss of the batch.
             processes: of the loop.
+            failed: called with an error within a backward pass; without it, that is raised.
         """
+        self._failed = failed
         self._parameters, self._former, self._fresh = parameters, former, fresh
         self._times, self._processes = times, processes
         self.found: dict[str, Any] = {}
@@ -51,11 +54,20 @@ class Order:
     def listen(self, loss: Tensor, outputs: Tensor | None = None) -> Callable[[], None] | None:
         """Register the hooks of the loss and the outputs; returns what removes that of the loss."""
         if outputs is not None and outputs.requires_grad and not outputs.is_leaf:
-            outputs.register_hook(partial(_returned, self))
+            outputs.register_hook(partial(self._safely, self._returns))
         if not loss.requires_grad or loss.is_leaf:
             return None
-        handle = loss.register_hook(partial(_begin, self))
+        handle = loss.register_hook(partial(self._safely, self.begins))
         return handle.remove
+
+    def _returns(self, gradient: Tensor | None) -> None:
+        """Note that a gradient came to the outputs, and to which place of sequences (B, T, K)."""
+        if gradient is None:  # as of what torch.compile compiled together with the loss
+            return
+        self.found["returned"] = True
+        if gradient.dim() == 3 and gradient.layout is torch.strided:
+            lit = (gradient != 0).any(-1).any(0).nonzero().flatten().tolist()
+            self.found["place"] = lit[0] if len(lit) == 1 else -1
 
     def begins(self, factor: Tensor) -> None:
         """Note the gradients when the backward pass begins, and queue the note of its end.
@@ -69,12 +81,21 @@ class Order:
         norm = self._parameters.gradient_norm()
         self.found["before"] = norm
         self.found["stale"] = self._fresh and norm > 0 and norm == self._former
-        at_end_of_backward(self._ends, self._processes)
+        at_end_of_backward(partial(self._safely, self._ends), self._processes)
 
     def _ends(self) -> None:
         if self.open:
             self.found["after"] = self._parameters.gradient_norm()
             self._read = [(own, own._version) for own in self._parameters.gradients()]
+
+    def _safely(self, call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except Exception as error:
+            if self._failed is None:
+                raise
+            self.open = False
+            self._failed(error)
 
     def before_step(self) -> None:
         """Note the gradients at the update."""
@@ -100,14 +121,3 @@ class Order:
             self.found["moved"] = moved(self._weights, self._parameters.samples())
             self._weights = None
             self.open = False
-
-
-def _returned(order: Order, gradient: Tensor) -> None:
-    order.found["returned"] = True
-    if gradient.dim() == 3 and gradient.layout is torch.strided:  # (B, T, K)
-        lit = (gradient != 0).any(-1).any(0).nonzero().flatten().tolist()
-        order.found["place"] = lit[0] if len(lit) == 1 else -1
-
-
-def _begin(order: Order, gradient: Tensor) -> None:
-    order.begins(gradient)
