@@ -12,7 +12,7 @@ HOMES = {
     "compare": "mlr.analysis.compare.command",
     "explain": "mlr.app.remedies.command",
     "export": "mlr.app.trained.export",
-    "figures": "mlr.app.export.command",
+    "figures": "mlr.app.figures.command",
     "predict": "mlr.app.trained.predict",
     "report": "mlr.analysis.report.command",
     "verify": "mlr.analysis.verify.command",

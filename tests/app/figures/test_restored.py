@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.app.export.restored import restore, trained_again
+from mlr.app.figures.restored import restore, trained_again
 from mlr.core.checks import DataError, InputError
 from mlr.records.reading import read_runs
-from tests.app.export.by_numpy import logits, parameters
+from tests.app.figures.by_numpy import logits, parameters
 from tests.records.written import retell, write_run
 
 PARTS = """
