@@ -62,13 +62,12 @@ class Description:
     @classmethod
     def of(cls, data: Dataset, class_weights: tuple[float, ...] | None = None) -> Description:
         """Describe a dataset whose losses a run multiplies by these weights of the classes."""
-        targets = 1 if data.classes is not None else int(data.train.targets.shape[1])
         return cls(
             data.feature_shape,
             data.classes,
             data.labels,
             data.multilabel,
-            targets,
+            data.targets,
             data.target_scaling,
             data.inputs,
             class_weights,

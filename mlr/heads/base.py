@@ -82,6 +82,13 @@ class Head(ABC):
         """
         return max(1 if classes == 2 else classes, self.range.least_outputs)
 
+    def outputs_of(self, classes: int | None, targets: int) -> int:
+        """Return how many logits this head needs for data of `classes` classes.
+
+        Where that is None, for `targets` values or labels.
+        """
+        return self.range.per_target * targets if classes is None else self.outputs(classes)
+
     def encode(self, classes: Tensor, outputs: int) -> Tensor:
         """Targets t (…, K) of class numbers (…): one-hot; of one output the number itself."""
         if outputs == 1:

@@ -109,7 +109,7 @@ def check_output(block: str, printed: str) -> None:
     "page", ["tutorial", "not_learning", pytest.param("figures", marks=pytest.mark.slow)]
 )
 def test_a_page_prints_what_it_shows(page, tmp_path, script, monkeypatch):
-    monkeypatch.setattr("mlr.app.figures.restored.FRAMES", 3)
+    monkeypatch.setattr("mlr.app.trained.restored.FRAMES", 3)
     printed = ""
     for marked, kind, block in BLOCK.findall(TEXTS[ROOT / "mlr" / "docs" / f"{page}.md"]):
         if marked == "output":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlr.app.figures import restored
+from mlr.app.trained import restored
 from mlr.app.figures.command import main
 from mlr.app.figures.drawings import Drawings
 from mlr.records.reading import read_runs
