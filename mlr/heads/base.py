@@ -105,6 +105,17 @@ class Head(ABC):
         numbers = targets.new_ones(outputs).cumsum(0) - 1
         return (targets * numbers).sum(-1)
 
+    def class_shares(self, predictions: Tensor) -> Tensor:
+        """Probabilities of the classes (…, classes), of a head whose predictions (…, K) state them.
+
+        The predictions themselves; of one output (1 − y, y).
+        """
+        if predictions.shape[-1] > 1:
+            return predictions
+        from torch import cat
+
+        return cat([1 - predictions, predictions], -1)
+
     def classify(self, logits: Tensor) -> Tensor:
         """Class indices (…): y ≥ ½ for one output, else the largest logit.
 

@@ -11,7 +11,8 @@ Over a whole split:
 - the temperature T that makes the NLL of z/T least on the validation split, and the test NLL
   with it.
 
-Several labels count as one yes/no prediction each.
+Several labels count as one yes/no prediction each. Of ordered classes p_k is the share of class k,
+the difference of two levels, and the predicted class is the median.
 
 Sources: Guo et al., On calibration of modern neural networks, ICML 2017 (ECE, temperature);
 Nguyen & O'Connor, EMNLP 2015 (bins of equal counts); Murphy, A new vector partition of the
@@ -29,11 +30,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.core.domains import OPEN_UNIT, UNIT
-from mlr.heads import Head, Sigmoid, Softmax
-from mlr.losses import BinaryCrossEntropy, CrossEntropy
+from mlr.core.domains import LEVELS, OPEN_UNIT, UNIT
+from mlr.heads import Head, Softmax
+from mlr.losses import BinaryCrossEntropy, CrossEntropy, OrdinalNll
 from mlr.objectives import Objective
+from mlr.probes.families.classes import are_levels
 from mlr.training.diagnostics_report import sorted_rows
+from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.run_objectives import RunObjectives
 
 BINS = 15
@@ -150,15 +153,23 @@ class Probabilities:
         self.logits: list[tuple[Tensor, Tensor]] = []
         self.forecasts: Forecasts | None = None
 
-    def add(self, logits: Tensor, targets: Tensor, predictions: Tensor, right: Tensor) -> None:
-        """Add logits, targets and predictions (L, B, K), and which are right (L, B)."""
-        if self.classes is None:
+    def add(self, batch: EvaluatedBatch) -> None:
+        """Add logits, targets and predictions (L, B, K)."""
+        logits, targets, predictions = batch.logits, batch.targets, batch.predictions
+        right = batch.right_labels if batch.multilabel else batch.right
+        if batch.multilabel:
             right = right.flatten(1)
             logits, targets, predictions = (
                 one.contiguous().flatten(1).unsqueeze(-1) for one in (logits, targets, predictions)
             )
         y, t, hits = _doubles(predictions), _doubles(targets), _doubles(right)
-        if y.shape[2] == 1:
+        if are_levels(predictions, self.classes):
+            shares = self.likelihoods.groups[0].head.class_shares
+            y, t = (_doubles(shares(one)) for one in (predictions, targets))
+            # the class that is decided is the median, not the one of the largest share
+            decided = _doubles(self.likelihoods.decided(logits)).astype(np.int64)
+            confidence = np.take_along_axis(y, decided[..., None], 2)[..., 0]
+        elif y.shape[2] == 1:
             confidence = np.where((t[..., 0] > 0.5) == (hits > 0), y[..., 0], 1 - y[..., 0])
         else:
             # the class that is decided, also where clipping makes a tie
@@ -290,36 +301,28 @@ def likelihood_of(head: Head, outputs: int, multilabel: bool) -> Objective | Non
     """
     if isinstance(head, Softmax):
         return Objective(head, CrossEntropy(), outputs=outputs)
+    if head.range == LEVELS and not multilabel:
+        return Objective(head, OrdinalNll(), outputs=outputs)
     if head.range != OPEN_UNIT or (outputs > 1 and not multilabel):
         return None
     return Objective(head, BinaryCrossEntropy(), outputs=outputs)
 
 
-def judge(
-    head: Head, logits: Tensor, targets: Tensor, classes: int | None, multilabel: bool
-) -> dict[str, float]:
-    """Compute ECE, Brier score and NLL of examples; empty for a head without probabilities.
+def judge(objective: Objective, batch: EvaluatedBatch, classes: int | None) -> dict[str, float]:
+    """Compute ECE, Brier score and NLL of the examples of one run; empty without probabilities.
 
     Args:
-        head: of the predictions.
-        logits: z (N, K).
-        targets: t (N, K), as the loss takes them.
+        objective: head and loss of the run.
+        batch: logits and targets (1, N, K), judged by it.
         classes: K; None for several labels, or values.
-        multilabel: True for several labels.
     """
+    head, multilabel = objective.head, batch.multilabel
     if not has_probabilities(head) or (classes is None and not multilabel):
         return {}
-    likelihood = likelihood_of(head, logits.shape[1], multilabel)
-    # without a likelihood its NLL is not taken
-    single = RunObjectives([likelihood or Objective(Sigmoid(), BinaryCrossEntropy())])
-    sums = Probabilities(single, None if multilabel else classes)
-    y = head(logits)
-    if multilabel:
-        right = (torch.stack([head.classify(z) for z in logits.split(1, 1)], 1) == targets).double()
-    else:
-        labels = targets[:, 0].long() if targets.shape[1] == 1 else targets.argmax(1)
-        right = (head.classify(logits) == labels).double()
-    sums.add(logits[None], targets[None], y[None], right[None])
+    likelihood = likelihood_of(head, batch.logits.shape[2], multilabel)
+    # without a likelihood the NLL is left out
+    sums = Probabilities(RunObjectives([likelihood or objective]), classes)
+    sums.add(batch)
     found, _ = sums.numbers()
     chosen = ("ece", "brier", "nll") if likelihood is not None else ("ece", "brier")
     return {name: float(found[name][0]) for name in chosen}

@@ -130,9 +130,8 @@ class FinalCalibration:
     def add(self, batch: EvaluatedBatch) -> None:
         """Add a batch of the pass."""
         if isinstance(self.current, Probabilities):
-            right = batch.right_labels if batch.multilabel else batch.right
             with np.errstate(all="ignore"):  # of lanes without probabilities
-                self.current.add(batch.logits, batch.targets, batch.predictions, right)
+                self.current.add(batch)
         elif self.current is not None:
             self.current.add(batch)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlr.app.trained import restored
 from mlr.app.figures.command import main
 from mlr.app.figures.drawings import Drawings
+from mlr.app.trained import restored
 from mlr.records.reading import read_runs
 from tests.app.figures.by_numpy import logits
 from tests.app.figures.conftest import PICTURES

@@ -105,7 +105,9 @@ def test_another_end_is_reported(xor, capfd):
 
 
 def test_a_run_of_a_sweep_is_repeated_alone(trained_before, capfd):
-    sweep = trained_before("sweep", "-m", "experiment=saturated", "loss=se,bce", "seed=0,1", "steps=20")
+    sweep = trained_before(
+        "sweep", "-m", "experiment=saturated", "loss=se,bce", "seed=0,1", "steps=20"
+    )
     run = next(one for one in read_runs(sweep) if one.name == "sigmoid+bce,seed=1")
     trained_again(restore(run, []))
     assert capfd.readouterr().err == ""
@@ -127,7 +129,9 @@ def test_a_run_without_configuration_is_refused(tmp_path):
 
 def test_a_run_without_checkpoint_is_refused(xor):
     (xor / "checkpoint.safetensors").unlink()
-    with pytest.raises(InputError, match="xor is done and has no checkpoint, so no network is left"):
+    with pytest.raises(
+        InputError, match="xor is done and has no checkpoint, so no network is left"
+    ):
         restore(run_of(xor), [])
 
 
@@ -138,11 +142,15 @@ def test_a_run_that_has_not_ended_is_not_repeated(xor, status):
         trained_again(restore(run_of(xor), []))
 
 
-def test_parts_of_others_are_imported_only_if_they_are_allowed_now(trained_before, tmp_path, monkeypatch):
+def test_parts_of_others_are_imported_only_if_they_are_allowed_now(
+    trained_before, tmp_path, monkeypatch
+):
     (tmp_path / "their_parts.py").write_text(PARTS)
     monkeypatch.syspath_prepend(tmp_path)
     part = ("model._target_=their_parts.Shifted", "allow_targets=[their_parts]")
-    run = trained_before("it", "data=xor", "head=sigmoid", "loss=bce", "model=custom", *part, "steps=5")
+    run = trained_before(
+        "it", "data=xor", "head=sigmoid", "loss=bce", "model=custom", *part, "steps=5"
+    )
     with pytest.raises(InputError, match=r"add allow_targets=\[their_parts\]"):
         restore(run_of(run), [])
     restored = restore(run_of(run), ["their_parts"])
