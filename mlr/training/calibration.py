@@ -44,13 +44,13 @@ COOLEST, HOTTEST = 0.05, 20.0
 """Limits of the temperature; where every prediction is right, the best one is 0."""
 MOST_VALUES = 1 << 20
 """Logits of one run by which the temperature is fitted: it bounds the memory."""
-_TOGETHER = 1 << 22
-"""Logits of several runs that are fitted at a time."""
+_TOGETHER = 1 << 17
+"""Logits of several runs that are fitted at a time, in the cache of a core."""
 _STEPS, _CLOSE = 60, 1e-8
 
 Doubles = NDArray[np.float64]
-Slopes = Callable[[NDArray[np.bool_], Doubles], tuple[Doubles, Doubles]]
-"""First and second derivative of an NLL by 1/T, of chosen lanes, at their values of 1/T."""
+Slopes = Callable[[NDArray[np.int64], Doubles], tuple[Doubles, Doubles]]
+"""First and second derivative of an NLL by 1/T, of lanes by number, at their values of 1/T."""
 
 
 class Bins(NamedTuple):
@@ -73,8 +73,11 @@ def equal_width(confidence: Doubles, right: Doubles) -> Bins:
 
 def _places(shares: Doubles) -> NDArray[np.int64]:
     """Number the bins of equal width from 0; of what is no share, some bin."""
-    with np.errstate(all="ignore"):
-        return np.nan_to_num(np.ceil(shares * BINS).clip(1, BINS), nan=1).astype(np.int64) - 1
+    places = shares * BINS
+    np.ceil(places, out=places)
+    # the smaller and the larger number, and of NaN and a number the number
+    np.fmin(np.fmax(places, 1, out=places), BINS, out=places)
+    return places.astype(np.int64) - 1
 
 
 def equal_mass(confidence: Doubles, right: Doubles) -> Bins:
@@ -98,7 +101,7 @@ def _binned(places: NDArray[np.int64], confidence: Doubles, right: Doubles) -> B
 
 
 class Forecasts:
-    """Sums of forecast probabilities p (L, B, K) and outcomes t by bin of p, of each class.
+    """Sums over forecast probabilities p and outcomes t (L, K, B), by bin of p of each class.
 
     Args:
         lanes: L.
@@ -107,24 +110,24 @@ class Forecasts:
 
     def __init__(self, lanes: int, outputs: int) -> None:
         self.shape = lanes, outputs, BINS
-        self.counts, self.outcomes, self.sums = np.zeros((3, *self.shape))
+        self.counts, self.gaps = np.zeros((2, *self.shape))
+        self.outcomes = np.zeros((lanes, outputs))
 
     def add(self, p: Doubles, t: Doubles) -> None:
         """Add a batch."""
         lanes, outputs, bins = self.shape
         places = _places(p)
-        places += bins * (np.arange(lanes)[:, None, None] * outputs + np.arange(outputs))
+        places += bins * np.arange(lanes * outputs).reshape(lanes, outputs, 1)
         flat, size = places.ravel(), lanes * outputs * bins
         self.counts += np.bincount(flat, minlength=size).reshape(self.shape)
-        self.outcomes += np.bincount(flat, t.ravel(), size).reshape(self.shape)
-        self.sums += np.bincount(flat, p.ravel(), size).reshape(self.shape)
+        self.gaps += np.bincount(flat, (p - t).ravel(), size).reshape(self.shape)
+        self.outcomes += t.sum(2)
 
     def parts(self, brier: Doubles) -> dict[str, Doubles]:
         """Split Brier scores (L,), sums over classes, into their three parts."""
         count = self.counts.sum(2)
-        gaps = (self.sums - self.outcomes) ** 2 / np.maximum(self.counts, 1)
-        share = self.outcomes.sum(2) / count
-        reliability = (gaps.sum(2) / count).sum(1)
+        share = self.outcomes / count
+        reliability = ((self.gaps**2 / np.maximum(self.counts, 1)).sum(2) / count).sum(1)
         uncertainty = (share * (1 - share)).sum(1)
         resolution = reliability + uncertainty - brier
         return {"reliability": reliability, "resolution": resolution, "uncertainty": uncertainty}
@@ -134,7 +137,8 @@ class Probabilities:
     """Collects the predictions of one split of L lanes, batch by batch.
 
     Args:
-        likelihoods: head and −log-likelihood of the lanes.
+        likelihoods: head and −log-likelihood of the lanes; those of the batches themselves, where
+            they are the same or there is none.
         classes: K; None for several labels.
         kept: largest number of logits of a lane that are kept for `temperatures`.
         temperatures: (L,) by which logits are divided for a second NLL; None for none.
@@ -162,30 +166,36 @@ class Probabilities:
             logits, targets, predictions = (
                 one.contiguous().flatten(1).unsqueeze(-1) for one in (logits, targets, predictions)
             )
-        y, t, hits = _doubles(predictions), _doubles(targets), _doubles(right)
-        if are_levels(predictions, self.classes):
-            shares = self.likelihoods.groups[0].head.class_shares
-            y, t = (_doubles(shares(one)) for one in (predictions, targets))
+        hits, levels = _doubles(right), are_levels(predictions, self.classes)
+        if levels:
+            shares = batch.objectives.groups[0].head.class_shares
+            targets_of, y = shares(targets), _classes_first(shares(predictions))
+        else:
+            targets_of, y = targets, _classes_first(predictions)
+        t = _classes_first(targets_of)
+        if levels:
             # the class that is decided is the median, not the one of the largest share
-            decided = _doubles(self.likelihoods.decided(logits)).astype(np.int64)
-            confidence = np.take_along_axis(y, decided[..., None], 2)[..., 0]
-        elif y.shape[2] == 1:
-            confidence = np.where((t[..., 0] > 0.5) == (hits > 0), y[..., 0], 1 - y[..., 0])
+            decided = _doubles(batch.objectives.decided(logits)).astype(np.int64)
+            confidence = np.take_along_axis(y, decided[:, None], 1)[:, 0]
+        elif y.shape[1] == 1:
+            confidence = np.where((t[:, 0] > 0.5) == (hits > 0), y[:, 0], 1 - y[:, 0])
         else:
             # the class that is decided, also where clipping makes a tie
-            confidence = y.max(2)
+            confidence = y.max(1)
+        own = self.likelihoods is batch.objectives and not batch.multilabel
+        losses = batch.losses if own else self.likelihoods.losses(logits, targets)
         part = {
             "confidence": confidence,
             "right": hits,
-            "brier": np.square(y - t).sum(2),
-            "nll": _doubles(self.likelihoods.losses(logits, targets)),
+            "brier": np.square(y - t).sum(1),
+            "nll": _doubles(losses),
         }
         if self.temperatures is not None:
             scaled = logits / self.temperatures.to(logits.dtype).view(-1, 1, 1)
             part["nll_scaled"] = _doubles(self.likelihoods.losses(scaled, targets))
         self.parts.append(part)
         if self.forecasts is None:
-            self.forecasts = Forecasts(len(y), y.shape[2])
+            self.forecasts = Forecasts(*y.shape[:2])
         self.forecasts.add(y, t)
         fitting = max(0, min(logits.shape[1], self.room // logits.shape[2]))
         if fitting:
@@ -224,11 +234,17 @@ def _doubles(values: Tensor) -> Doubles:
     return np.ascontiguousarray(values.detach().cpu().numpy(), dtype=np.float64)
 
 
-@np.errstate(over="ignore", invalid="ignore")
+def _classes_first(values: Tensor) -> Doubles:
+    """Copy values (L, B, K) to numpy as (L, K, B): sums over K few numbers are then fast."""
+    return _doubles(values.transpose(1, 2))
+
+
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def fit_temperatures(logits: Tensor, targets: Tensor, softmax: bool) -> Doubles:
     """Find the T (L,) for which the NLL of z/T is least, for logits and targets (L, N, K).
 
-    In 1/T the NLL is convex: Newton's steps, halving the interval where one leaves it.
+    In 1/T the NLL is convex: Newton's steps from T = 1. A step that leaves the interval between a
+    falling and a rising NLL goes to its middle; where only one of them is known, to the limit of T.
 
     Args:
         logits: z.
@@ -236,42 +252,49 @@ def fit_temperatures(logits: Tensor, targets: Tensor, softmax: bool) -> Doubles:
         softmax: True if the outputs share a softmax, False if each has a sigmoid.
     """
     slopes = (_of_softmax if softmax else _of_sigmoid)(logits, targets)
+    coolest, hottest = 1 / COOLEST, 1 / HOTTEST
     lanes = len(logits)
-    low, high = np.full(lanes, 1 / HOTTEST), np.full(lanes, 1 / COOLEST)
-    every = np.ones(lanes, dtype=bool)
-    at_end = slopes(every, high)[0]
-    # the NLL of separated classes falls to the end
-    ends, active = at_end <= 0, at_end > 0
-    rate = np.where(ends, high, np.where(active, 1.0, np.nan))
+    rate, low, high = np.ones(lanes), np.full(lanes, hottest), np.full(lanes, coolest)
+    falling, rising = np.zeros((2, lanes), dtype=bool)  # somewhere
+    active = np.arange(lanes)
     for _ in range(_STEPS):
-        if not active.any():
+        if not len(active):
             break
         now = rate[active]
         slope, curve = slopes(active, now)
         low[active] = np.where(slope < 0, now, low[active])
-        high[active] = np.where(slope < 0, high[active], now)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = now - slope / curve
-        inside = (step > low[active]) & (step < high[active])
+        high[active] = np.where(slope > 0, now, high[active])
+        falling[active] |= slope < 0
+        rising[active] |= slope > 0
+        below, above = low[active], high[active]
+        # where all slopes vanish, as of classes far apart, T is to be small
+        up = slope <= 0
+        between = np.where(up, rising[active], falling[active])
         # in the middle of the logarithms, as the interval spans decades
-        step = np.where(inside, step, np.sqrt(low[active] * high[active]))
+        end = np.where(between, np.sqrt(below * above), np.where(up, coolest, hottest))
+        step = now - slope / curve
+        step = np.where((step >= below) & (step <= above), step, end)
+        step[np.isnan(slope)] = np.nan
         rate[active] = step
-        active[active] = np.abs(step - now) > _CLOSE * now
+        active = active[np.abs(step - now) > _CLOSE * now]
     return 1 / rate
 
 
 def _of_softmax(logits: Tensor, targets: Tensor) -> Slopes:
     """Return the derivatives of the NLL by 1/T: sums of p_k (z_k − z_t), which do not cancel."""
-    z, t = _doubles(logits), _doubles(targets)
-    with np.errstate(invalid="ignore"):
-        below, gaps = z - z.max(2, keepdims=True), z - (z * t).sum(2, keepdims=True)
+    z, t = _classes_first(logits), _classes_first(targets)
+    gaps = z - (z * t).sum(1, keepdims=True)
+    below = np.subtract(z, z.max(1, keepdims=True), out=z)
 
-    def slopes(chosen: NDArray[np.bool_], rate: Doubles) -> tuple[Doubles, Doubles]:
-        p = np.exp(below[chosen] * rate[:, None, None])
-        p /= p.sum(2, keepdims=True)
-        weighted = p * gaps[chosen]
-        mean = weighted.sum(2)
-        return mean.sum(1), (weighted * gaps[chosen]).sum((1, 2)) - (mean * mean).sum(1)
+    def slopes(chosen: NDArray[np.int64], rate: Doubles) -> tuple[Doubles, Doubles]:
+        own = gaps if len(chosen) == len(gaps) else gaps[chosen]
+        p = (below if own is gaps else below[chosen]) * rate[:, None, None]
+        np.exp(p, out=p)
+        total = p.sum(1)
+        p *= own
+        mean = p.sum(1) / total
+        p *= own
+        return mean.sum(1), (p.sum(1) / total - mean * mean).sum(1)
 
     return slopes
 
@@ -280,8 +303,8 @@ def _of_sigmoid(logits: Tensor, targets: Tensor) -> Slopes:
     """Return the derivatives likewise: sums of −m σ(−m/T), m being z for t = 1 and −z for t = 0."""
     margins = ((2 * _doubles(targets) - 1) * _doubles(logits)).reshape(len(logits), -1)
 
-    def slopes(chosen: NDArray[np.bool_], rate: Doubles) -> tuple[Doubles, Doubles]:
-        m = margins[chosen]
+    def slopes(chosen: NDArray[np.int64], rate: Doubles) -> tuple[Doubles, Doubles]:
+        m = margins if len(chosen) == len(margins) else margins[chosen]
         small = np.exp(-np.abs(m * rate[:, None]))
         wrong = np.where(m > 0, small, 1.0) / (1 + small)
         return -(m * wrong).sum(1), (m * m * small / (1 + small) ** 2).sum(1)
@@ -321,7 +344,8 @@ def judge(objective: Objective, batch: EvaluatedBatch, classes: int | None) -> d
         return {}
     likelihood = likelihood_of(head, batch.logits.shape[2], multilabel)
     # without a likelihood the NLL is left out
-    sums = Probabilities(RunObjectives([likelihood or objective]), classes)
+    likelihoods = batch.objectives if likelihood is None else RunObjectives([likelihood])
+    sums = Probabilities(likelihoods, classes)
     sums.add(batch)
     found, _ = sums.numbers()
     chosen = ("ece", "brier", "nll") if likelihood is not None else ("ece", "brier")

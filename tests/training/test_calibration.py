@@ -131,12 +131,12 @@ def test_the_parts_of_the_brier_score_by_hand():
     """Murphy's example of forecasts constant within a bin: 0.2 of 5, 0.8 of 5."""
     from mlr.training.calibration import Forecasts
 
-    p = np.array([0.2] * 5 + [0.8] * 5).reshape(1, 10, 1)
-    t = np.array([1.0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).reshape(1, 10, 1)
+    p = np.array([0.2] * 5 + [0.8] * 5).reshape(1, 1, 10)
+    t = np.array([1.0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).reshape(1, 1, 10)
     sums = Forecasts(1, 1)
-    sums.add(p[:, :6], t[:, :6])
-    sums.add(p[:, 6:], t[:, 6:])
-    brier = ((p - t) ** 2).mean(1).sum(1)
+    sums.add(p[..., :6], t[..., :6])
+    sums.add(p[..., 6:], t[..., 6:])
+    brier = ((p - t) ** 2).mean(2).sum(1)
     parts = sums.parts(brier)
     # reliability ½·0 + ½·0.2²; resolution ½·0.2² + ½·0.2²; uncertainty 0.4·0.6
     assert parts["reliability"][0] == pytest.approx(0.02)
