@@ -42,8 +42,6 @@ from mlr.training.run_objectives import RunObjectives
 BINS = 15
 COOLEST, HOTTEST = 0.05, 20.0
 """Limits of the temperature; where every prediction is right, the best one is 0."""
-MOST_VALUES = 1 << 20
-"""Logits of one run by which the temperature is fitted: it bounds the memory."""
 _TOGETHER = 1 << 17
 """Logits of several runs that are fitted at a time, in the cache of a core."""
 _STEPS, _CLOSE = 60, 1e-8
@@ -153,7 +151,10 @@ class Probabilities:
     ) -> None:
         self.likelihoods, self.classes = likelihoods, classes
         self.room, self.temperatures = kept, temperatures
-        self.parts: list[dict[str, Doubles]] = []
+        self.confidences: list[tuple[Doubles, Doubles]] = []
+        """confidence, and 1 where it is right (L, B), of each batch"""
+        self.sums: dict[str, Doubles] = {}
+        self.count = 0
         self.logits: list[tuple[Tensor, Tensor]] = []
         self.forecasts: Forecasts | None = None
 
@@ -184,16 +185,13 @@ class Probabilities:
             confidence = y.max(1)
         own = self.likelihoods is batch.objectives and not batch.multilabel
         losses = batch.losses if own else self.likelihoods.losses(logits, targets)
-        part = {
-            "confidence": confidence,
-            "right": hits,
-            "brier": np.square(y - t).sum(1),
-            "nll": _doubles(losses),
-        }
+        found = {"brier": np.square(y - t).sum(1).sum(1), "nll": _doubles(losses).sum(1)}
         if self.temperatures is not None:
             scaled = logits / self.temperatures.to(logits.dtype).view(-1, 1, 1)
-            part["nll_scaled"] = _doubles(self.likelihoods.losses(scaled, targets))
-        self.parts.append(part)
+            found["nll_scaled"] = _doubles(self.likelihoods.losses(scaled, targets)).sum(1)
+        self.confidences.append((confidence, hits))
+        self.sums = {name: self.sums.get(name, 0.0) + own for name, own in found.items()}
+        self.count += confidence.shape[1]
         if self.forecasts is None:
             self.forecasts = Forecasts(*y.shape[:2])
         self.forecasts.add(y, t)
@@ -205,12 +203,11 @@ class Probabilities:
     def numbers(self) -> tuple[dict[str, Doubles], Bins]:
         """Compute the scores (L,), and the bins of the reliability diagram."""
         assert self.forecasts is not None, "no batch was added"
-        columns = {
-            name: np.ascontiguousarray(np.concatenate([part[name] for part in self.parts], 1))
-            for name in self.parts[0]
-        }
-        confidence, right = columns.pop("confidence"), columns.pop("right")
-        means = {name: own.sum(1) / own.shape[1] for name, own in columns.items()}
+        confidence, right = (
+            np.ascontiguousarray(np.concatenate(parts, 1))
+            for parts in zip(*self.confidences, strict=True)
+        )
+        means = {name: own / self.count for name, own in self.sums.items()}
         bins = equal_width(confidence, right)
         found = {"ece": bins.error, "ece_adaptive": equal_mass(confidence, right).error}
         found |= means | self.forecasts.parts(means["brier"])

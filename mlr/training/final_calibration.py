@@ -16,7 +16,6 @@ from mlr.densities.quantiles import within
 from mlr.heads import Head, Sigmoid, Softmax
 from mlr.heads.distributions.base import DistributionHead, NumbersHead
 from mlr.training.calibration import (
-    MOST_VALUES,
     Bins,
     Doubles,
     Probabilities,
@@ -25,6 +24,7 @@ from mlr.training.calibration import (
 )
 from mlr.training.diagnostics_report import numbers
 from mlr.training.evaluation import EvaluatedBatch
+from mlr.training.memory import MOST_VALUES
 from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.step import Program
 
