@@ -103,7 +103,10 @@ def predict(trained: TrainedRun, examples: FileExamples) -> Predictions:
 
 
 def _of_classes(trained: TrainedRun, logits: Tensor, y: Tensor) -> tuple[list[str], list[list]]:
-    """Return the name of the predicted class, and the prediction for each class."""
+    """Return the name of the predicted class, and the prediction for each class.
+
+    Of ordered classes these are the differences of the levels that the head predicts.
+    """
     names, head = trained.data.names, trained.spec.head
     decided = [names[index] for index in head.classify(logits).tolist()]
     what = "output"

@@ -411,7 +411,7 @@ def test_what_has_no_better_side_ranks_nothing(tmp_path):
             compare(runs, metric=name)
     for metric, best in (("resolution/test", "b"), ("reliability/test", "a")):
         (ranking,) = compare(runs, metric=metric).rankings
-        assert [row.keys["head"] for row in ranking.rows][0] == best
+        assert ranking.rows[0].keys["head"] == best
         assert json.loads(as_json(compare(runs, metric=metric)))["rankings"][0]["better"] == (
             "higher" if best == "b" else "lower"
         )

@@ -303,7 +303,7 @@ def test_ordered_classes_have_a_probability_each(trained_before, tmp_path, capfd
 
 @pytest.mark.parametrize("head", [Corn(), Quantiles([0.1, 0.9])])
 def test_heads_are_exported_for_any_number_of_examples(head):
-    """Whose functions otherwise compute some numbers of examples in another way."""
+    """The functions of heads otherwise compute some numbers of examples in another way."""
 
     class Program(torch.nn.Module):
         def forward(self, z):
