@@ -23,6 +23,7 @@ from mlr.heads import (
 )
 from mlr.losses import SquaredError
 from mlr.objectives import Objective
+from mlr.training import calibration
 from mlr.training.calibration import (
     COOLEST,
     HOTTEST,
@@ -179,6 +180,29 @@ def test_the_temperature_ends_at_its_limits():
     assert found[0] == pytest.approx(COOLEST)
     assert found[1] == pytest.approx(HOTTEST, rel=1e-6)
     assert np.isnan(found[2])
+
+
+def test_few_evaluations_find_the_temperature(monkeypatch):
+    """Newton's steps converge quadratically, and a limit is reached at once."""
+    made, rates = calibration._of_softmax, []
+
+    def counted(logits, targets):
+        slopes = made(logits, targets)
+
+        def counting(chosen, rate):
+            rates.append(rate[0])
+            return slopes(chosen, rate)
+
+        return counting
+
+    monkeypatch.setattr(calibration, "_of_softmax", counted)
+    z, labels = drawn()
+    t = torch.eye(4, dtype=torch.float64)[torch.from_numpy(labels)]
+    z = torch.from_numpy(z)
+    for logits, most in ((z, 8), (0.3 * z, 8), (10 * t, 3), (-10 * t, 3)):
+        rates.clear()
+        fit_temperatures(logits[None], t[None], True)
+        assert 2 <= len(rates) <= most
 
 
 def test_no_likelihood_of_what_is_no_distribution():
