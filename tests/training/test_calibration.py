@@ -183,14 +183,17 @@ def test_the_temperature_ends_at_its_limits():
 
 
 def test_few_evaluations_find_the_temperature(monkeypatch):
-    """Newton's steps converge quadratically, and a limit is reached at once."""
+    """Newton's steps converge quadratically, and a limit is reached at once.
+
+    Where one small error among sure predictions makes Newton's steps slow, the middle helps.
+    """
     made, rates = calibration._of_softmax, []
 
     def counted(logits, targets):
         slopes = made(logits, targets)
 
         def counting(chosen, rate):
-            rates.append(rate[0])
+            rates.append(rate)
             return slopes(chosen, rate)
 
         return counting
@@ -203,6 +206,11 @@ def test_few_evaluations_find_the_temperature(monkeypatch):
         rates.clear()
         fit_temperatures(logits[None], t[None], True)
         assert 2 <= len(rates) <= most
+    # 1/T of a margin −w among margins m: m e^(−m/T) = ½ w for small w
+    slow = torch.tensor([[[8.0, 0.0], [0.0, 1e-40]]], dtype=torch.float64)
+    (found,) = fit_temperatures(slow, torch.eye(2)[None, [0, 0]].double(), True)
+    assert 1 / found == pytest.approx(np.log(2 * 8 / 1e-40) / 8, rel=1e-6)
+    assert len(rates) < 60
 
 
 def test_no_likelihood_of_what_is_no_distribution():
