@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mlr.analysis.ranking import SCORES, is_higher_better
+from mlr.analysis.ranking import HIGHER_IS_BETTER, SCORES, is_higher_better
 
 LOWER_IS_BETTER = (
     "loss/",
@@ -14,10 +14,11 @@ LOWER_IS_BETTER = (
     "ece/",
     "ece_adaptive/",
     "brier/",
+    "reliability/",
     "nll/",
     "nll_scaled/",
 )
-DIRECTED = (*SCORES, *LOWER_IS_BETTER)
+DIRECTED = (*HIGHER_IS_BETTER, *LOWER_IS_BETTER)
 """Quantities that are good or bad in themselves; no gradient or output is."""
 SHARES = (*SCORES, "stuck/", "saturation/", "zero_grad/", "coverage_")
 """Quantities in percent, on an axis from 0 to 100 %."""
@@ -55,7 +56,10 @@ LABELS = {
     "coverage_80/test": "within 80 %",
     "coverage_95/test": "within 95 %",
 }
-OF_CALIBRATION = ("ece", "brier/", "nll", "temperature/", "coverage_")
+OF_CALIBRATION = (
+    *("ece/", "ece_adaptive/", "brier/", "reliability/", "resolution/", "uncertainty/"),
+    *("nll/", "nll_scaled/", "temperature/", "coverage_"),
+)
 """Beginnings of the tags of the calibration."""
 
 

@@ -24,7 +24,12 @@ ENOUGH = 0.9
 ACCURACY, LOSS, ERROR = "accuracy/test", "loss/test", "rmse/test"
 F1 = "f1_micro/test"
 SCORES = ("accuracy/", "f1_micro/", "f1_macro/", "label_accuracy/", "exact_match/")
+"""Beginnings of the shares of right predictions, which are to be high."""
+HIGHER_IS_BETTER = (*SCORES, "resolution/")
 """Beginnings of the final numbers that are to be high."""
+UNRANKED = ("coverage_", "temperature/", "uncertainty/")
+"""Beginnings of those that are neither to be high nor low: a coverage is to be its interval's
+probability, a temperature 1, and the uncertainty is that of the data."""
 SPLITS = ("test", "val", "train")
 """In the order in which they rank."""
 UNKNOWN = "unknown data"
@@ -50,8 +55,8 @@ class Standing(NamedTuple):
 
 
 def is_higher_better(metric: str) -> bool:
-    """Return True for accuracies and F1 scores; all other final numbers are to be low."""
-    return metric.startswith(SCORES)
+    """Return True for accuracies, F1 scores and the resolution; others are to be low."""
+    return metric.startswith(HIGHER_IS_BETTER)
 
 
 def final(run: Recorded, metric: str) -> float | None:

@@ -76,6 +76,11 @@ class Dataset:
         """Shape of one example, without the leading N."""
         return tuple(self.train.features.shape[1:])
 
+    @property
+    def targets(self) -> int:
+        """Number of values or labels of an example; 1 for classes."""
+        return 1 if self.classes is not None else int(self.train.targets.shape[1])
+
     @cached_property
     def shape(self) -> tuple[object, ...]:
         """Task, features, number of targets and of examples: equal for runs of one program."""
@@ -88,8 +93,10 @@ class Dataset:
     def standardized(self) -> Dataset:
         """The same features, with the real targets scaled to mean 0 and deviation 1 in training.
 
-        One object, so that runs of it share their data.
+        One object, so that runs of it share their data; itself if its targets are scaled already.
         """
+        if self.target_scaling is not None:
+            return self
         import torch
 
         from mlr.data import scaling

@@ -70,13 +70,12 @@ class Description:
     @classmethod
     def of(cls, data: Dataset, **numbers: tuple[float, ...] | None) -> Description:
         """Describe a dataset, and the numbers of its classes by name that a run's losses have."""
-        targets = 1 if data.classes is not None else int(data.train.targets.shape[1])
         return cls(
             data.feature_shape,
             data.classes,
             data.labels,
             data.multilabel,
-            targets,
+            data.targets,
             data.target_scaling,
             data.inputs,
             **numbers,

@@ -11,10 +11,7 @@ import numpy as np
 from mlr.figures import canvas
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mlr.figures.seen import Array, Moment
-    from mlr.heads import Head
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "
@@ -52,7 +49,7 @@ def collect(moment: Moment) -> RegressionFit | None:
         return None
     targets, head = moment.told(seen.targets)[:, 0], moment.experiment.objective.head
     if not one:
-        means = moment.told(_points(head, torch.from_numpy(seen.predictions)))[:, 0]
+        means = moment.points(seen.predictions)[:, 0]
         ends = np.array([min(means.min(), targets.min()), max(means.max(), targets.max())])
         return RegressionFit(("prediction y", "target t"), ends, ends, None, means, targets)
     x = seen.features.reshape(-1)
@@ -62,16 +59,10 @@ def collect(moment: Moment) -> RegressionFit | None:
     spread = head.std(predictions)[:, 0].numpy() if moment.experiment.spread else None
     if spread is not None and data.target_scaling is not None:
         spread = spread * data.target_scaling.divisor[0]
-    points = moment.told(_points(head, predictions))[:, 0]
+    points = moment.points(predictions.numpy())[:, 0]
     return RegressionFit(
         ("feature x", "prediction y and target t"), grid, points, spread, x, targets
     )
-
-
-def _points(head: Head, predictions: Tensor) -> Array:
-    """Return the predicted numbers (N, K)."""
-    points: Array = head.point(predictions).numpy()
-    return points
 
 
 def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:

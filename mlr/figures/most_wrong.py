@@ -61,9 +61,9 @@ def collect(moment: Moment) -> MostWrong:
     seen = moment.train
     chosen = most_wrong(seen.losses, seen.right)
     if seen.labels is None or seen.decided is None:
-        count, wrong = seen.targets.shape[1], None
+        wrong = None
         targets = [_numbers(row) for row in moment.told(seen.targets[chosen])]
-        predictions = [_numbers(row) for row in moment.told(seen.predictions[chosen, :count])]
+        predictions = [_numbers(row) for row in moment.points(seen.predictions[chosen])]
     else:
         decided, wrong = seen.decided[chosen], int((seen.labels != seen.decided).sum())
         shares = seen.class_scores[chosen, decided]

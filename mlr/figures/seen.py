@@ -127,6 +127,11 @@ class Moment:
         scaling = self.experiment.data.target_scaling
         return values if scaling is None else values * scaling.divisor + scaling.offset
 
+    def points(self, predictions: Array) -> Array:
+        """Compute the number that stands for each target of a regression (N, K), in its unit."""
+        head = self.experiment.objective.head
+        return self.told(head.point(torch.from_numpy(predictions)).numpy())
+
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Compute losses (N,) and dL/dz (N, K) of logits and targets (N, K) as training does."""
         own = self.experiment

@@ -82,6 +82,13 @@ class Head(ABC):
         """
         return max(1 if classes == 2 else classes, self.range.least_outputs)
 
+    def outputs_of(self, classes: int | None, targets: int) -> int:
+        """Return how many logits this head needs for data of `classes` classes.
+
+        Where that is None, for `targets` values or labels.
+        """
+        return self.range.per_target * targets if classes is None else self.outputs(classes)
+
     def encode(self, classes: Tensor, outputs: int) -> Tensor:
         """Targets t (…, K) of class numbers (…): one-hot; of one output the number itself."""
         if outputs == 1:
@@ -97,6 +104,17 @@ class Head(ABC):
         # Σ k t_k, several times as fast as the place of the 1
         numbers = targets.new_ones(outputs).cumsum(0) - 1
         return (targets * numbers).sum(-1)
+
+    def class_shares(self, predictions: Tensor) -> Tensor:
+        """Probabilities of the classes (…, classes), of a head whose predictions (…, K) state them.
+
+        The predictions themselves; of one output (1 − y, y).
+        """
+        if predictions.shape[-1] > 1:
+            return predictions
+        from torch import cat
+
+        return cat([1 - predictions, predictions], -1)
 
     def classify(self, logits: Tensor) -> Tensor:
         """Class indices (…): y ≥ ½ for one output, else the largest logit.

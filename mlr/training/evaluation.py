@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mlr.probes.base import Subject, lengths
 from mlr.training.examples import Examples
+from mlr.training.memory import MOST_ROWS
 from mlr.training.run_objectives import RunObjectives
 from mlr.training.step import Program
 
-MOST_ROWS = 2048
 MOST_ROWS_LANES_LAST = 256
 CHUNK_VALUES = 1 << 21
 """Feature values of one run evaluated at a time. It bounds the memory of activations; it must not

@@ -16,7 +16,6 @@ from mlr.densities.quantiles import within
 from mlr.heads import Head, Sigmoid, Softmax
 from mlr.heads.distributions.base import DistributionHead, NumbersHead
 from mlr.training.calibration import (
-    MOST_VALUES,
     Bins,
     Doubles,
     Probabilities,
@@ -25,7 +24,8 @@ from mlr.training.calibration import (
 )
 from mlr.training.diagnostics_report import numbers
 from mlr.training.evaluation import EvaluatedBatch
-from mlr.training.run_objectives import RunObjectives
+from mlr.training.memory import MOST_VALUES
+from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.step import Program
 
 INTERVALS = {50: (0.25, 0.75), 80: (0.1, 0.9), 95: (0.025, 0.975)}
@@ -110,12 +110,20 @@ class FinalCalibration:
         ]
         self.likely = [one is not None for one in own]
         self.cooled = [one is not None and _has_temperature(one.head) for one in own]
-        lanes = []
-        for one, group in zip(own, groups, strict=True):
-            # of lanes without a likelihood the numbers are left out
-            objective = one or program.lanes[group.rows.start].objective
-            lanes += [objective] * (group.rows.stop - group.rows.start)
-        self.likelihoods = RunObjectives(lanes, program.classification)
+        # of lanes without a likelihood the numbers are left out
+        firsts = [program.lanes[group.rows.start].objective for group in groups]
+        taken = [one or first for one, first in zip(own, firsts, strict=True)]
+        self.likelihoods = program.objectives
+        # where they are the runs' own losses, these are not computed twice
+        if program.objectives.weights is not None or any(
+            identity(one) != identity(first) for one, first in zip(taken, firsts, strict=True)
+        ):
+            lanes = [
+                one
+                for one, group in zip(taken, groups, strict=True)
+                for _ in range(group.rows.start, group.rows.stop)
+            ]
+            self.likelihoods = RunObjectives(lanes, program.classification)
 
     def begin(self, split: str) -> None:
         """Begin a pass over the validation or the test split."""
@@ -130,9 +138,8 @@ class FinalCalibration:
     def add(self, batch: EvaluatedBatch) -> None:
         """Add a batch of the pass."""
         if isinstance(self.current, Probabilities):
-            right = batch.right_labels if batch.multilabel else batch.right
             with np.errstate(all="ignore"):  # of lanes without probabilities
-                self.current.add(batch.logits, batch.targets, batch.predictions, right)
+                self.current.add(batch)
         elif self.current is not None:
             self.current.add(batch)
 
@@ -179,9 +186,10 @@ class FinalCalibration:
                         own.pop(name, None)
                 reports[run][split] = own | ({} if drawn is None else {"bins": drawn[run]})
         if self.temperatures is not None:
+            temperatures = numbers(self.temperatures[lanes].cpu())
             for run, lane in enumerate(lanes):
                 if self.cooled[group_of[lane]]:
-                    reports[run]["temperature"] = numbers(self.temperatures[lane].item())
+                    reports[run]["temperature"] = temperatures[run]
         return reports
 
 

@@ -48,9 +48,8 @@ def sums_of_sizes(program: Program, batch: EvaluatedBatch) -> Sums:
         "zero": zero.sum(1),
         "saturated": below(slopes.abs(), program.threshold).mean(-1).sum(1),
     }
-    count = batch.targets.shape[-1]
-    if not program.subject.judged and count > 1:
-        residuals = batch.predictions[..., :count] - batch.targets
+    if not program.subject.judged and batch.targets.shape[-1] > 1:
+        residuals = program.objectives.points(batch.predictions, batch.targets) - batch.targets
         if program.units is not None:
             residuals = program.units.differences(residuals)
         found["target_squares"] = residuals.square().sum(1)

@@ -19,6 +19,14 @@ from mlr.training.experiment import Experiment
 COPIES_OF_PARAMETERS = 22
 COPIES_OF_DATA = 8
 COPIES_OF_ACTIVATIONS = 4
+# at the end of the training, of a batch and of the whole of a held-out split
+COPIES_OF_LOGITS = 13
+DOUBLES_OF_LOGITS = 6
+DOUBLES_OF_EXAMPLES = 9
+MOST_ROWS = 2048
+"""Examples that are evaluated at a time."""
+MOST_VALUES = 1 << 20
+"""Logits of one run by which the temperature of its calibration is fitted."""
 BYTES_OF_A_POINT = 2_000
 """A measured step: its numbers in memory, as text, and as an event."""
 BYTES_AROUND = 200_000
@@ -37,9 +45,17 @@ def bytes_per_run(experiment: Experiment) -> int:
     size = 8 if experiment.dtype == "float64" else 4
     parameters = sum(value.numel() for value in experiment.module.parameters())
     examples = experiment.batch_size * activations(experiment.module, experiment.data)
+    data, head = experiment.data, experiment.objective.head
+    held_out = max(len(data.val), len(data.test))
+    rows, outputs = min(MOST_ROWS, held_out), head.outputs_of(data.classes, data.targets)
+    last = rows * outputs * (size * COPIES_OF_LOGITS + 8 * DOUBLES_OF_LOGITS)
+    last += 8 * DOUBLES_OF_EXAMPLES * held_out
+    # with their targets, by which a temperature is fitted
+    last += 2 * size * min(len(data.val) * outputs, MOST_VALUES)
     points = experiment.probes.most_steps(experiment.total_steps) + experiment.epochs
     return (
         size * (COPIES_OF_PARAMETERS * parameters + COPIES_OF_ACTIVATIONS * examples)
+        + last
         + BYTES_OF_A_POINT * points
         + BYTES_AROUND
     )

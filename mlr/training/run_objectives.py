@@ -151,9 +151,13 @@ class RunObjectives:
 
     def right(self, logits: Tensor, labels: Tensor, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
-        parts = [group.head.decide(_cut(group, logits, axis)) for group in self.groups]
-        classes = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        classes = self.decided(logits, axis)
         return torch.eq(classes, labels, out=torch.empty_like(classes))
+
+    def decided(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """Predicted classes (…, L, B), in the type of the logits."""
+        parts = [group.head.decide(_cut(group, logits, axis)) for group in self.groups]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
     def right_labels(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """1.0 where a label is predicted rightly, else 0.0 (…, L, B, K), each by its own logit."""

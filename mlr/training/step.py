@@ -247,10 +247,7 @@ class Program:
         found = self.network.logits(example).shape[-1]
         for experiment in experiments:
             head = experiment.objective.head
-            if data.classes is None:
-                needed = head.range.per_target * data.train.targets.shape[1]
-            else:
-                needed = head.outputs(data.classes)
+            needed = head.outputs_of(data.classes, data.targets)
             if found != needed or experiment.objective.outputs not in (None, needed):
                 raise InputError(
                     f"the model gives {found} logits and the objective is made for "

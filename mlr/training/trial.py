@@ -56,10 +56,7 @@ def _try_objective(experiment: Experiment) -> None:
     head, targets = objective.head, data.train.targets
     rows = torch.arange(EXAMPLES, device=targets.device) % len(data.train)
     labels = targets[rows].cpu()
-    if data.classes is None:
-        outputs = head.range.per_target * labels.shape[1]
-    else:
-        outputs = head.outputs(data.classes)
+    outputs = head.outputs_of(data.classes, data.targets)
     generator = torch.Generator().manual_seed(derive_seed(0, "trial"))
     z = torch.randn(EXAMPLES, outputs, generator=generator, dtype=torch.float64)
     # training may be in inference mode, in which autograd takes nothing

@@ -111,7 +111,7 @@ def check_output(block: str, printed: str) -> None:
     "page", ["tutorial", "not_learning", pytest.param("figures", marks=pytest.mark.slow)]
 )
 def test_a_page_prints_what_it_shows(page, tmp_path, script, monkeypatch):
-    monkeypatch.setattr("mlr.app.export.restored.FRAMES", 3)
+    monkeypatch.setattr("mlr.app.trained.restored.FRAMES", 3)
     printed = ""
     for marked, kind, block in BLOCK.findall(TEXTS[ROOT / "mlr" / "docs" / f"{page}.md"]):
         if marked == "output":
@@ -126,7 +126,7 @@ def test_a_page_prints_what_it_shows(page, tmp_path, script, monkeypatch):
 
 
 def test_the_page_of_figures_lists_every_file():
-    from mlr.app.export.drawings import CURVES, MOVING
+    from mlr.app.figures.drawings import CURVES, MOVING
     from mlr.figures.record import PICTURES
 
     text = TEXTS[ROOT / "mlr" / "docs" / "figures.md"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.data.base import Split
+from mlr.data.base import Dataset, Split
 from mlr.figures import (
     canvas,
     confusion,
@@ -22,9 +22,11 @@ from mlr.figures import (
     seen,
     weights,
 )
+from mlr.heads import MixtureOfGaussians, Quantiles
 from mlr.models import Mlp
 from mlr.objectives import Objective
 from tests.figures.made import KINDS, moment
+from tests.training.conftest import experiment
 
 CLASSIFICATIONS = [name for name, kind in KINDS.items() if kind.get("classes", 2)]
 
@@ -187,6 +189,23 @@ def test_scaled_targets_are_shown_in_the_unit_of_the_data(kind):
         np.testing.assert_allclose(found.spread, before.spread * divisor)
     worst = int(np.argmax(scaled.train.losses))
     assert float(wrong.targets[0]) == pytest.approx(found.y[worst], rel=1e-2)
+
+
+def test_the_most_wrong_of_a_regression_are_told_by_their_points():
+    """Means of densities, e^(m + ½σ²) of a lognormal one, and the middle quantile."""
+    for head, loss, bias, told in (
+        ("log_normal", "nll", [0.0, 0.0], "1.65"),
+        (MixtureOfGaussians(2), "nll", [0.0, 0.0, 1.0, 4.0, 0.0, 0.0], "2.5"),
+        (Quantiles([0.1, 0.5, 0.9]), "quantile_score", [0.0, 7.0, 0.0], "7"),
+    ):
+        part = Split(torch.ones(9, 1).double(), torch.arange(1.0, 10).double()[:, None])
+        data = Dataset("m", part, part, part, None)
+        own = experiment(data=data, head=head, loss=loss, batch_size=9)
+        values = {
+            "output.weight": torch.zeros(len(bias), 1, dtype=torch.float64),
+            "output.bias": torch.tensor(bias, dtype=torch.float64),
+        }
+        assert most_wrong.collect(seen.Moment(own, 0, values)).predictions == [told] * 8
 
 
 def test_there_is_no_fit_of_several_labels():

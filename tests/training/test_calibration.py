@@ -9,7 +9,21 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
-from mlr.heads import ClippedLinear, Gaussian, Linear, Probit, Sigmoid, Softmax, Sparsemax
+from mlr.heads import (
+    ClippedLinear,
+    Coral,
+    Corn,
+    Cumulative,
+    Gaussian,
+    Linear,
+    Probit,
+    Sigmoid,
+    Softmax,
+    Sparsemax,
+)
+from mlr.losses import SquaredError
+from mlr.objectives import Objective
+from mlr.training import calibration
 from mlr.training.calibration import (
     COOLEST,
     HOTTEST,
@@ -19,6 +33,14 @@ from mlr.training.calibration import (
     judge,
     likelihood_of,
 )
+from mlr.training.evaluation import EvaluatedBatch
+from mlr.training.run_objectives import RunObjectives
+
+
+def judged(head, z, t, classes, multilabel=False):
+    objective = Objective(head, SquaredError(), outputs=z.shape[1], strict=False)
+    batch = EvaluatedBatch(RunObjectives([objective]), z[None], t[None], multilabel)
+    return judge(objective, batch, classes)
 
 
 def drawn(count=400, classes=4, factor=3.0, seed=0):
@@ -75,7 +97,7 @@ def test_the_ece_of_few_calibrated_examples():
 def test_brier_and_nll_are_those_of_scikit_learn():
     z, labels = drawn()
     t = torch.eye(4, dtype=torch.float64)[torch.from_numpy(labels)]
-    found = judge(Softmax(), torch.from_numpy(z), t, 4, False)
+    found = judged(Softmax(), torch.from_numpy(z), t, 4)
     p = softmax(z, 1)
     assert found["nll"] == pytest.approx(log_loss(labels, p), rel=1e-12)
     assert found["brier"] == pytest.approx(((p - t.numpy()) ** 2).sum(1).mean(), rel=1e-12)
@@ -91,8 +113,8 @@ def test_brier_and_nll_are_those_of_scikit_learn():
 def test_one_output_and_two_agree():
     z, labels = drawn(classes=2)
     t = torch.eye(2, dtype=torch.float64)[torch.from_numpy(labels)]
-    two = judge(Softmax(), torch.from_numpy(z), t, 2, False)
-    one = judge(Sigmoid(), torch.from_numpy(z[:, 1:] - z[:, :1]), t[:, 1:], 2, False)
+    two = judged(Softmax(), torch.from_numpy(z), t, 2)
+    one = judged(Sigmoid(), torch.from_numpy(z[:, 1:] - z[:, :1]), t[:, 1:], 2)
     for name in ("ece", "brier", "nll"):
         assert one[name] == pytest.approx(two[name], rel=1e-9)
     assert one["brier"] == pytest.approx(brier_score_loss(labels, expit(z[:, 1] - z[:, 0])))
@@ -101,7 +123,7 @@ def test_one_output_and_two_agree():
 def test_several_labels_are_one_prediction_each():
     rng = np.random.default_rng(3)
     z, t = rng.normal(size=(50, 3)), rng.integers(0, 2, (50, 3)).astype(float)
-    found = judge(Sigmoid(), torch.from_numpy(z), torch.from_numpy(t), None, True)
+    found = judged(Sigmoid(), torch.from_numpy(z), torch.from_numpy(t), None, True)
     assert found["nll"] == pytest.approx(log_loss(t.ravel(), expit(z.ravel())), rel=1e-9)
     assert found["brier"] == pytest.approx(((expit(z) - t) ** 2).mean(), rel=1e-9)
 
@@ -110,12 +132,12 @@ def test_the_parts_of_the_brier_score_by_hand():
     """Murphy's example of forecasts constant within a bin: 0.2 of 5, 0.8 of 5."""
     from mlr.training.calibration import Forecasts
 
-    p = np.array([0.2] * 5 + [0.8] * 5).reshape(1, 10, 1)
-    t = np.array([1.0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).reshape(1, 10, 1)
+    p = np.array([0.2] * 5 + [0.8] * 5).reshape(1, 1, 10)
+    t = np.array([1.0, 0, 0, 0, 0, 1, 1, 1, 0, 0]).reshape(1, 1, 10)
     sums = Forecasts(1, 1)
-    sums.add(p[:, :6], t[:, :6])
-    sums.add(p[:, 6:], t[:, 6:])
-    brier = ((p - t) ** 2).mean(1).sum(1)
+    sums.add(p[..., :6], t[..., :6])
+    sums.add(p[..., 6:], t[..., 6:])
+    brier = ((p - t) ** 2).mean(2).sum(1)
     parts = sums.parts(brier)
     # reliability ½·0 + ½·0.2²; resolution ½·0.2² + ½·0.2²; uncertainty 0.4·0.6
     assert parts["reliability"][0] == pytest.approx(0.02)
@@ -160,6 +182,37 @@ def test_the_temperature_ends_at_its_limits():
     assert np.isnan(found[2])
 
 
+def test_few_evaluations_find_the_temperature(monkeypatch):
+    """Newton's steps converge quadratically, and a limit is reached at once.
+
+    Where one small error among sure predictions makes Newton's steps slow, the middle helps.
+    """
+    made, rates = calibration._of_softmax, []
+
+    def counted(logits, targets):
+        slopes = made(logits, targets)
+
+        def counting(chosen, rate):
+            rates.append(rate)
+            return slopes(chosen, rate)
+
+        return counting
+
+    monkeypatch.setattr(calibration, "_of_softmax", counted)
+    z, labels = drawn()
+    t = torch.eye(4, dtype=torch.float64)[torch.from_numpy(labels)]
+    z = torch.from_numpy(z)
+    for logits, most in ((z, 8), (0.3 * z, 8), (10 * t, 3), (-10 * t, 3)):
+        rates.clear()
+        fit_temperatures(logits[None], t[None], True)
+        assert 2 <= len(rates) <= most
+    # 1/T of a margin −w among margins m: m e^(−m/T) = ½ w for small w
+    slow = torch.tensor([[[8.0, 0.0], [0.0, 1e-40]]], dtype=torch.float64)
+    (found,) = fit_temperatures(slow, torch.eye(2)[None, [0, 0]].double(), True)
+    assert 1 / found == pytest.approx(np.log(2 * 8 / 1e-40) / 8, rel=1e-6)
+    assert len(rates) < 60
+
+
 def test_no_likelihood_of_what_is_no_distribution():
     assert likelihood_of(Linear(), 1, False) is None
     assert likelihood_of(Gaussian(), 2, False) is None
@@ -173,7 +226,44 @@ def test_no_likelihood_of_what_is_no_distribution():
 
 def test_heads_without_probabilities_have_no_scores():
     z = torch.zeros(3, 1)
-    assert judge(Linear(), z, z, 2, False) == {}
-    assert judge(Sigmoid(), z, z, None, False) == {}
-    three = judge(Sigmoid(), torch.zeros(2, 3), torch.eye(3)[:2], 3, False)
+    assert judged(Linear(), z, z, 2) == {}
+    assert judged(Sigmoid(), z, z, None) == {}
+    three = judged(Sigmoid(), torch.zeros(2, 3), torch.eye(3)[:2], 3)
     assert set(three) == {"ece", "brier"}
+
+
+def test_ordered_classes_are_judged_by_their_shares():
+    """Levels (0.9, 0.2), (0.6, 0.45) and (0.3, 0.1) of three classes, of which 1, 2, 0 are true."""
+    y = np.array([[0.9, 0.2], [0.6, 0.45], [0.3, 0.1]])
+    t = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    # shares (0.1, 0.7, 0.2), (0.4, 0.15, 0.45), (0.7, 0.2, 0.1): medians 1, 1, 0
+    squares = (0.1**2 + 0.3**2 + 0.2**2) + (0.4**2 + 0.15**2 + 0.55**2) + (0.3**2 + 0.2**2 + 0.1**2)
+    given = np.array([y[:, 0], y[:, 1] / y[:, 0]]).T
+    logits = {
+        Coral: np.log(y / (1 - y)),
+        # σ(z_2) = P(class ≥ 2 | class ≥ 1)
+        Corn: np.log(given / (1 - given)),
+    }
+    for head, z in logits.items():
+        found = judged(head(), torch.from_numpy(z), t, 3)
+        assert found["brier"] == pytest.approx(squares / 3)
+        # confidences 0.7, 0.15 and 0.7, the first and the last right
+        assert found["ece"] == pytest.approx((abs(2 - 1.4) + abs(0 - 0.15)) / 3)
+        assert ("nll" in found) == (head is Corn)  # levels of coral may contradict each other
+    assert found["nll"] == pytest.approx(-np.log(0.7 * 0.45 * 0.7) / 3)
+    # a_1 = z_1 and a_2 = z_1 − log(1 + e^(z_1 − z_2))
+    a = np.log(y / (1 - y))
+    steps = a[:, 0] - np.log(np.expm1(a[:, 0] - a[:, 1]))
+    z = torch.from_numpy(np.array([a[:, 0], steps]).T)
+    found = judged(Cumulative(), z, t, 3)
+    assert found["nll"] == pytest.approx(-np.log(0.7 * 0.45 * 0.7) / 3)
+    assert found["brier"] == pytest.approx(squares / 3)
+
+
+def test_levels_that_contradict_each_other_leave_a_share_of_0():
+    y = torch.tensor([[0.4, 0.6]], dtype=torch.float64)
+    t = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    found = judged(Coral(), y.logit(), t, 3)
+    # shares (0.6, 0, 0.6); the median is class 1, which is true, at a confidence of 0
+    assert found["brier"] == pytest.approx(0.36 + 1 + 0.36)
+    assert found["ece"] == pytest.approx(1)

@@ -61,6 +61,70 @@ def test_runs_without_probabilities_have_none_next_to_those_with():
         assert train([run])[0].calibration == together
 
 
+def by_hand(p, t, chosen):
+    """ECE of equally many, and the parts of the Brier score, of shares p and t (N, K)."""
+    at = np.arange(len(p))
+    confidence, right = p[at, chosen], t[at, chosen]
+    order = np.argsort(confidence)
+    gaps = (right[order] - confidence[order]).reshape(15, -1).sum(1)
+    reliability = 0.0
+    for k in range(p.shape[1]):
+        for b in range(15):
+            there = (p[:, k] > b / 15) & (p[:, k] <= (b + 1) / 15)
+            if there.any():
+                reliability += there.mean() * (p[there, k].mean() - t[there, k].mean()) ** 2
+    shares = t.mean(0)
+    uncertainty = (shares * (1 - shares)).sum()
+    brier = ((p - t) ** 2).sum(1).mean()
+    return {
+        "ece_adaptive": np.abs(gaps).sum() / len(p),
+        "brier": brier,
+        "reliability": reliability,
+        "uncertainty": uncertainty,
+        "resolution": reliability + uncertainty - brier,
+    }
+
+
+def test_recorded_scores_are_those_by_hand():
+    """Of 60 examples, four in each of the bins of equally many."""
+    for head, loss in (("softmax", "se"), ("corn", "ordinal_nll")):
+        own = experiment(data=dataset(3, 60), head=head, loss=loss, epochs=1)
+        (result,) = train([own])
+        z, labels = logits(own, result, "test").numpy(), own.data.test.targets.numpy()
+        if head == "softmax":
+            p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+            chosen = p.argmax(1)
+        else:
+            levels = np.cumprod(1 / (1 + np.exp(-z)), 1)
+            p = -np.diff(levels, axis=1, prepend=1, append=0)
+            chosen = (levels >= 0.5).sum(1)
+        found = result.calibration["test"]
+        expected = by_hand(p, np.eye(3)[labels], chosen)
+        assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+        assert found["nll"] == pytest.approx(-np.log(p[np.arange(60), labels]).mean(), rel=1e-5)
+        assert result.metrics["accuracy/test"] == pytest.approx((chosen == labels).mean())
+        assert 0 < result.metrics["accuracy/test"] < 1
+
+
+def test_huge_logits_are_exact():
+    """Of ±10⁴ or so, whose σ is 0 or 1: NLL and ECE by hand, and the hottest temperature."""
+    own = experiment(optimizer=SGD(lr=1e-12), epochs=1)
+    with torch.no_grad():
+        own.module.output.weight.copy_(torch.tensor([[1e4, 0.0, 0.0]]))
+    (result,) = train([own])
+    z, t = logits(own, result, "test")[:, 0].numpy(), own.data.test.targets.numpy()
+    wrong = (z > 0) != (t == 1)
+    assert 0 < wrong.sum() < 50
+    assert np.abs(z[wrong]).max() > 1e3
+    found = result.calibration
+    margins = np.where(t == 1, -z, z)
+    assert found["test"]["nll"] == pytest.approx(np.logaddexp(0, margins).mean(), rel=1e-5)
+    assert found["test"]["brier"] == found["test"]["ece"] == pytest.approx(wrong.mean())
+    assert found["temperature"] == 20
+    scaled = np.logaddexp(0, margins / 20).mean()
+    assert found["test"]["nll_scaled"] == pytest.approx(scaled, rel=1e-5)
+
+
 def test_two_outputs_of_two_classes_are_halved():
     own = experiment(head="softmax", loss="ce")
     (result,) = train([own])

@@ -60,7 +60,9 @@ def test_what_one_more_run_takes(dtype, size):
     # 3·5 + 5 + 5 + 1 parameters; 3 inputs, flattened once more, 5 logits, 5 activations, 1 output
     parameters, values = 26, 10 * (3 + 3 + 5 + 5 + 1)
     points = 2_000 * 7  # the end of each epoch
-    expected = size * (22 * parameters + 4 * values) + points + 200_000
+    # 50 held-out logits, which are judged and kept with their targets
+    last = 50 * (13 * size + 6 * 8) + 9 * 8 * 50 + 2 * size * 50
+    expected = size * (22 * parameters + 4 * values) + last + points + 200_000
     assert memory.bytes_per_run(run) == expected
     # training mode is as it was, and so is what the module does
     assert run.module.training

@@ -1,15 +1,16 @@
 """Scaled targets: numbers are told in the unit of the data, computed here from the parameters."""
 
-from math import log, pi
+from math import exp, log, pi
 
 import numpy as np
 import pytest
 import torch
 
 from mlr.data.base import Dataset, Split
+from mlr.heads import MixtureOfGaussians, Quantiles
 from mlr.models import Linear, Mlp
 from mlr.probes import ProbeSettings
-from mlr.training import train
+from mlr.training import SGD, train
 from tests.training.conftest import experiment
 from tests.training.test_log import recorded
 
@@ -120,3 +121,31 @@ def test_a_constant_target_is_shifted_only():
     data = Dataset("level", part, part, part, None).standardized
     assert data.train.targets.tolist() == [[0.0]] * 4
     assert data.target_scaling.divisor.tolist() == [1.0]
+
+
+def test_errors_of_each_target_are_those_of_the_points():
+    """Of constant predictions for targets of 2 and 3: means of densities, or the middle quantile.
+
+    Lognormal of m and σ = 1: e^(m + ½); mixtures of 1 and 3, and of 2 and 6, in equal parts.
+    """
+    from mlr.objectives import Objective
+
+    part = Split(torch.zeros(20, 3, dtype=torch.float64), torch.tensor([[2.0, 3.0]] * 20).double())
+    data = Dataset("constant", part, part, part, None)
+    for head, loss, bias, expected in (
+        ("log_normal", "nll", [0, log(2), 0, 0], [2 - exp(0.5), 2 * exp(0.5) - 3]),
+        (MixtureOfGaussians(2), "nll", [0, 0, 0, 0, 1, 2, 3, 6, 0, 0, 0, 0], [0, 1]),
+        (Quantiles([0.1, 0.5, 0.9]), "quantile_score", [0, 0, 5, 7, 0, 0], [3, 4]),
+    ):
+        module = Linear().build((3,), len(bias), 0, "float64")
+        with torch.no_grad():
+            module.output.bias.copy_(torch.tensor(bias))
+        objective = Objective(head, loss, outputs=len(bias))
+        own = experiment(
+            data=data, head=head, loss=loss, objective=objective, module=module, epochs=1,
+            optimizer=SGD(lr=1e-12),
+        )  # fmt: skip
+        found = train([own])[0]
+        assert found.anatomy["targets"]["rmse"] == pytest.approx(expected, rel=1e-5, abs=1e-9)
+        mean = np.sqrt(np.mean(np.square(expected)))
+        assert found.metrics["rmse/test"] == pytest.approx(mean, rel=1e-6)

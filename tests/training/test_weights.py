@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -163,3 +164,28 @@ def test_several_labels_and_regressions_have_weights_too():
         expected = (costs.sum(1) * WEIGHTS).mean().item()
         assert result.metrics["loss/train"] == pytest.approx(expected)
         assert result.metrics["loss/test"] == pytest.approx(costs.sum(1).mean().item())
+
+
+def test_weights_of_examples_and_of_classes_multiply():
+    """One update and the losses by numpy; held-out losses have the weight of the class alone."""
+    run = weighted(batch_size=24, epochs=1, class_weights=(0.5, 3.0, 1.25))
+    start = {name: own.detach().numpy().copy() for name, own in run.module.named_parameters()}
+    result = train([run])[0]
+    x, labels, examples = X.numpy(), LABELS.numpy(), WEIGHTS.numpy()
+    classes = np.array([0.5, 3.0, 1.25])[labels]
+
+    def shares(weight, bias):
+        e = np.exp(x @ weight.T + bias)
+        return e / e.sum(1, keepdims=True)
+
+    p = shares(start["output.weight"], start["output.bias"])
+    gradient = (p - np.eye(3)[labels]) * (examples * classes)[:, None] / 24
+    weight = start["output.weight"] - 0.2 * gradient.T @ x
+    bias = start["output.bias"] - 0.2 * gradient.sum(0)
+    np.testing.assert_allclose(result.parameters["output.weight"], weight, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(result.parameters["output.bias"], bias, rtol=1e-9, atol=1e-12)
+    losses = -np.log(shares(weight, bias)[np.arange(24), labels])
+    assert result.metrics["loss/train"] == pytest.approx((losses * examples * classes).mean())
+    assert result.metrics["loss/test"] == pytest.approx((losses * classes).mean())
+    # a probability is judged without them
+    assert result.calibration["test"]["nll"] == pytest.approx(losses.mean(), rel=1e-5)

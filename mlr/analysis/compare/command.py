@@ -20,7 +20,7 @@ from mlr.analysis.compare.comparison import (
 from mlr.analysis.compare.headline import headline
 from mlr.analysis.compare.significance import LEVEL
 from mlr.analysis.compare.table import print_comparison
-from mlr.analysis.quantities import LABELS, OF_CALIBRATION
+from mlr.analysis.quantities import OF_CALIBRATION
 from mlr.analysis.ranking import is_higher_better
 from mlr.core import console
 from mlr.core.checks import InputError, known
@@ -31,7 +31,6 @@ from mlr.records.settings import Value
 from mlr.records.sweep import csv_text, marked
 
 STDOUT = "-"
-CALIBRATION = tuple(tag for tag in LABELS if tag.startswith(OF_CALIBRATION))
 
 
 def main(
@@ -136,7 +135,7 @@ def _row_object(row: CompareRow) -> dict[str, Any]:
     rates = [{"lr": _plain(lr), "mean": mean} for lr, mean in row.rates.items()]
     keys = {key: _plain(value) for key, value in row.keys.items()}
     fields = {column: getattr(row, column) for column in COLUMNS}
-    means = {tag: row.finals[tag][0] for tag in CALIBRATION if tag in row.finals}
+    means = {tag: own[0] for tag, own in row.finals.items() if tag.startswith(OF_CALIBRATION)}
     return {**keys, **fields, "calibration": means, "lr": _plain(row.lr), "rates": rates}
 
 

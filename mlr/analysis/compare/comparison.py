@@ -13,8 +13,9 @@ from mlr.analysis import ranking
 from mlr.analysis.compare.significance import Verdict, verdicts
 from mlr.analysis.compare.time_to_target import Target, median_of, reached, shared_target
 from mlr.analysis.grouping import HEAD_LOSS, check_keys, differs, grouped, varied
+from mlr.analysis.quantities import DIRECTED
 from mlr.analysis.ranking import by_data, by_rate, by_seed, final, mean_and_std
-from mlr.core.checks import InputError, known
+from mlr.core.checks import InputError, known, listed
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value
 from mlr.records.status import FINISHED
@@ -163,7 +164,8 @@ def compare(
         timed: whether to read metrics.csv for the times to 90 %.
 
     Raises:
-        InputError: no run has a key or the metric; lists the known ones.
+        InputError: no run has a key or the metric, or neither more nor less of the metric is
+            better; lists the known ones.
     """
     keys = check_keys(runs, by)
     if metric is not None:
@@ -171,6 +173,12 @@ def compare(
         if not tags:
             raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
         known("--metric", metric, tags)
+        if metric.startswith(ranking.UNRANKED):
+            better = listed(sorted(tag for tag in tags if tag.startswith(DIRECTED)), 200)
+            raise InputError(
+                f"--metric={metric} ranks nothing, as neither more nor less of it is better; use "
+                f"one of {better}."
+            )
     sound = [run for run in runs if not run.changed] or list(runs)
     found = []
     data_sets = by_data(sound)

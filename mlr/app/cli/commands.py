@@ -12,7 +12,7 @@ HOMES = {
     "compare": "mlr.analysis.compare.command",
     "explain": "mlr.app.remedies.command",
     "export": "mlr.app.trained.export",
-    "figures": "mlr.app.export.command",
+    "figures": "mlr.app.figures.command",
     "predict": "mlr.app.trained.predict",
     "report": "mlr.analysis.report.command",
     "verify": "mlr.analysis.verify.command",
@@ -122,7 +122,7 @@ def explain(parser: ArgumentParser) -> None:
 
 
 def export(parser: ArgumentParser) -> None:
-    """Export a trained run as a program that needs no mlr: values of a file → predictions.
+    """Export a trained run as a program that needs no mlr.
 
     mlr export runs/2026-01-31/12-00-00-abcdef
     mlr export runs/2026-01-31/12-00-00-abcdef --onnx --to served
@@ -168,7 +168,7 @@ def figures(parser: ArgumentParser) -> None:
 
 
 def predict(parser: ArgumentParser) -> None:
-    """Predict a file by a trained run, and judge the predictions if the file has targets.
+    """Predict a file by a trained run, and judge predictions if it has targets.
 
     mlr predict runs/2026-01-31/12-00-00-abcdef new.csv
     mlr predict runs/2026-01-31/12-00-00-abcdef images --output digits.csv

@@ -130,10 +130,7 @@ class RunSpec:
         _check_metric(config["objective_metric"], regression, data.multilabel)
         if regression and self._standardizes_targets:
             data = data.standardized
-        if data.classes is None:
-            outputs = self.head.range.per_target * data.train.targets.shape[1]
-        else:
-            outputs = self.head.outputs(data.classes)
+        outputs = self.head.outputs_of(data.classes, data.targets)
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression, data.multilabel)
         class_weights = self.loss_options.class_weights(data)

@@ -84,7 +84,7 @@ def _allowed(place: str, words: Sequence[str]) -> list[str]:
     """Return the names that may be imported; refuse any other word."""
     if not words:
         return []
-    from mlr.app.export.command import parse_sources
+    from mlr.app.figures.command import parse_sources
 
     given = parse_sources([place, *words])
     others = [one for one in (*given.pairs, *given.folders) if one != place]

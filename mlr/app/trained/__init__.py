@@ -1,1 +1,1 @@
-"""Use of trained runs: the commands predict and export."""
+"""Trained runs restored from their folders, and the commands predict and export."""

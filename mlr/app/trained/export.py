@@ -69,6 +69,9 @@ def main(folder: str, words: Sequence[str] = (), to: str | None = None, onnx: bo
 def exported(trained: TrainedRun) -> torch.export.ExportedProgram:
     """Export values (N, *feature_shape) → predictions (N, K), for any N.
 
+    Of ordered classes the predictions are the levels P(class ≥ k) (N, K − 1), of which `predict`
+    tells the differences.
+
     Raises:
         InputError: torch cannot export the model.
     """

@@ -20,7 +20,7 @@ from mlr.data.npz_file import Npz
 from mlr.data.tables import columns as encoding
 from mlr.data.tables.csv_file import Csv
 from mlr.data.tables.table import Table, read_table
-from mlr.data.validate import finite
+from mlr.data.validate import class_labels, finite, yes_or_no
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 KINDS = "a CSV file, an .npz or .npy file, an IDX file, an image, or a folder of images"
@@ -28,7 +28,7 @@ _ROOM = 60
 
 
 class FileExamples(NamedTuple):
-    """FileExamples of a file.
+    """Examples of a file.
 
     values: (N, *feature_shape), unscaled.
     targets: class indices (N,) int64, or values (N, K) in the unit of the file; None without any.
@@ -200,21 +200,20 @@ def _arrays(path: Path, trained: TrainedRun) -> FileExamples:
 def _array_targets(
     path: Path, targets: NDArray, examples: FileExamples, trained: TrainedRun
 ) -> NDArray:
+    """Check targets: whole numbers of classes, 0 and 1 of several labels, or values."""
     data, count = trained.data, len(examples.values)
     if data.classes is None:
         shaped = targets.reshape(len(targets), -1) if targets.ndim else targets
         if shaped.shape != (count, data.targets):
             raise fault(path, f"has targets {targets.shape}, not ({count}, {data.targets}).")
         finite(str(path), shaped, "targets")
+        if data.multilabel:
+            yes_or_no(str(path), shaped)
         return shaped.astype(np.float64)
-    whole = targets.dtype.kind in "biu" and targets.shape == (count,)
-    if not whole or ((targets < 0) | (targets >= data.classes)).any():
-        raise fault(
-            path,
-            f"has labels {targets.shape} of {targets.dtype}; {trained.run.name} needs ({count},) "
-            f"whole numbers from 0 to {data.classes - 1}.",
-        )
-    return targets.astype(np.int64)
+    labels, _ = class_labels(str(path), targets, data.classes)
+    if len(labels) != count:
+        raise fault(path, f"has {count} examples but {len(labels)} labels; every example has one.")
+    return labels
 
 
 def _in_shape(path: Path, values: NDArray, trained: TrainedRun) -> FileExamples:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mlr.app.config.run_spec import RunSpec, make_run_spec
+from mlr.app.config.run_spec import RunSpec
+from mlr.app.trained.restored import load_network, spec_of
 from mlr.core import checks
 from mlr.core.checks import DataError, InputError
 from mlr.core.commandline import command
@@ -20,9 +21,7 @@ from mlr.data.inputs import Description
 from mlr.objectives import Objective
 from mlr.records.checksums import check_file, read_small
 from mlr.records.reading import Recorded, read_runs, remedied
-from mlr.records.run_folder import CHECKPOINT, INPUTS
-from mlr.records.status import FINISHED
-from mlr.training.checkpoint import load_checkpoint
+from mlr.records.run_folder import INPUTS
 
 ROWS = 500
 """Examples that go through the network at a time: it bounds the memory."""
@@ -129,33 +128,15 @@ def load_trained(place: Path | str, allowed: Sequence[str] = ()) -> TrainedRun:
         DataError: a file is damaged.
     """
     run = _only(place)
-    checkpoint = run.folder / CHECKPOINT
-    if not checkpoint.exists():
-        raise InputError(
-            f"{run.name} is {run.status} and has no checkpoint, so no network is left; train it "
-            "again."
-        )
-    if not run.config:
-        raise InputError(f"{run.name} has no configuration, as a run of a loop of one's own.")
+    spec = spec_of(run, allowed)
     data = read_description(run)
-    # never from a file: who trusts a package says so now
-    spec = make_run_spec(run.config | {"allow_targets": list(allowed), "device": "cpu"})
-    if data.classes is None:
-        outputs = spec.head.range.per_target * data.targets
-    else:
-        outputs = spec.head.outputs(data.classes)
+    outputs = spec.head.outputs_of(data.classes, data.targets)
     strict = run.config["objective"]["strict"]
     objective = spec.loss_options.of_numbers(
         spec.head, spec.loss, outputs, strict, data.pos_weight, data.prior
     )
     network = spec.model.build(data.feature_shape, outputs, run.config["seed"], run.config["dtype"])
-    state, _ = load_checkpoint(checkpoint)
-    try:
-        network.load_state_dict(state.state_dict)
-    except RuntimeError as error:
-        raise InputError(f"{run.name} has a checkpoint of another model.") from error
-    # of a run that stopped before others of its program, the number of its own updates
-    step = int(run.entries["steps"]) if run.status in FINISHED else state.step
+    _, step = load_network(run, network)
     predictor = Predictor(spec, data, network).eval()
     return TrainedRun(run, spec, data, objective, predictor, step)
 

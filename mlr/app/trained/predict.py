@@ -14,13 +14,14 @@ from mlr.app.trained.loading import TrainedRun, load_trained
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.commandline import allowed_of
-from mlr.core.domains import UNIT, Distributions
+from mlr.core.domains import Distributions
 from mlr.core.durable import WriteError, atomic_write
 from mlr.core.streams import write_utf8
 from mlr.heads.distributions.base import NumbersHead
 from mlr.records.status import FINISHED
 from mlr.records.sweep import csv_text, marked
-from mlr.training.calibration import judge
+from mlr.training.calibration import has_probabilities, judge
+from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.examples import targets_of
 from mlr.training.run_objectives import RunObjectives
 
@@ -102,12 +103,15 @@ def predict(trained: TrainedRun, examples: FileExamples) -> Predictions:
 
 
 def _of_classes(trained: TrainedRun, logits: Tensor, y: Tensor) -> tuple[list[str], list[list]]:
-    """Return the name of the predicted class, and the prediction for each class."""
+    """Return the name of the predicted class, and the prediction for each class.
+
+    Of ordered classes these are the differences of the levels that the head predicts.
+    """
     names, head = trained.data.names, trained.spec.head
     decided = [names[index] for index in head.classify(logits).tolist()]
-    what = "probability" if UNIT.contains(head.range) else "output"
-    if y.shape[1] == 1 and UNIT.contains(head.range):
-        y = torch.cat([1 - y, y], 1)
+    what = "output"
+    if has_probabilities(head):
+        what, y = "probability", head.class_shares(y)
     labels = names if y.shape[1] == len(names) else names[-1:]  # of one output: that of class 1
     return ["prediction", *(f"{what}_{name}" for name in labels)], [decided, *_columns(y)]
 
@@ -115,7 +119,7 @@ def _of_classes(trained: TrainedRun, logits: Tensor, y: Tensor) -> tuple[list[st
 def _of_labels(trained: TrainedRun, logits: Tensor, y: Tensor) -> tuple[list[str], list[list]]:
     """Return 0 or 1 and the prediction for each of several labels."""
     names, head = trained.data.names, trained.spec.head
-    what = "probability" if UNIT.contains(head.range) else "output"
+    what = "probability" if has_probabilities(head) else "output"
     decided = [head.classify(logits[:, k : k + 1]).tolist() for k in range(y.shape[1])]
     header = [*(f"prediction_{name}" for name in names), *(f"{what}_{name}" for name in names)]
     return header, [*decided, *_columns(y)]
@@ -154,11 +158,11 @@ def _metrics(
     if scaling is not None:
         t = torch.from_numpy(scaling(examples.targets)).to(logits.dtype)
     program = RunObjectives([trained.objective], False, [data.class_weights], t.dtype, t.device)
-    found = {"loss": float(program.losses(logits[None], t[None]).double().mean())}
+    batch = EvaluatedBatch(program, logits[None], t[None], data.multilabel)
+    found = {"loss": float(batch.losses.double().mean())}
     if data.classes is not None:
-        right = trained.spec.head.classify(logits) == given
-        found["accuracy"] = float(right.double().mean())
+        found["accuracy"] = float(batch.right.double().mean())
     elif not data.multilabel:
-        errors = trained.spec.head.point(y) - unscaled
+        errors = head.point(y) - unscaled
         found["rmse"] = float(errors.double().square().mean().sqrt())
-    return found | judge(trained.spec.head, logits, t, data.classes, data.multilabel)
+    return found | judge(trained.objective, batch, data.classes)

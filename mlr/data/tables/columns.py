@@ -136,7 +136,8 @@ def fit(
 def warn_unknown(table: Table, columns: Columns, training: NDArray[np.int64]) -> None:
     """Warn of categories that no training line has, whose indicators are all 0."""
     for name, known in columns.categories.items():
-        unknown = [text for text in table.columns[name] if text not in set(known)]
+        there = set(known)
+        unknown = [text for text in table.columns[name] if text not in there]
         if unknown:
             few = f"{len(unknown)} of {len(table.lines) - len(training)} lines"
             warnings.warn(

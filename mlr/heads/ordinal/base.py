@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from mlr.core.domains import LEVELS
 from mlr.heads.base import Head
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ class OrdinalHead(Head):
         """Targets t (…, K − 1) of class numbers (…): t_k = 1 where the class is k or above."""
         levels = classes.new_ones(outputs).cumsum(0)
         return (classes.unsqueeze(-1) >= levels).to(classes.dtype)
+
+    def class_shares(self, predictions: Tensor) -> Tensor:
+        """Probabilities of the classes (…, K), y_c − y_(c+1), of levels (…, K − 1).
+
+        0 where levels contradict each other, which those of `coral` may.
+        """
+        return LEVELS.shares(predictions).clamp(min=0)
 
     def decode(self, targets: Tensor) -> Tensor:
         """Class numbers (…) of levels (…, K − 1), in their type."""

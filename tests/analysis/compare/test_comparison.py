@@ -396,6 +396,27 @@ def test_unknown_metrics_are_refused_with_those_known(sweep, tmp_path):
         compare(read_runs(tmp_path), metric="accuracy/test")
 
 
+def test_what_has_no_better_side_ranks_nothing(tmp_path):
+    numbers = {"uncertainty/test": 0.2, "temperature/val": 2.0, "coverage_95/test": 0.9}
+    for pair, resolution in (("a+se", 0.1), ("b+se", 0.3)):
+        metrics = {**numbers, "resolution/test": resolution, "reliability/test": resolution}
+        write_run(tmp_path / pair, pair, metrics={"loss/test": 1.0, **metrics})
+    runs = read_runs(tmp_path)
+    for name in numbers:
+        message = (
+            f"--metric={name} ranks nothing, as neither more nor less of it is better; use one of "
+            "loss/test, reliability/test, resolution/test."
+        )
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            compare(runs, metric=name)
+    for metric, best in (("resolution/test", "b"), ("reliability/test", "a")):
+        (ranking,) = compare(runs, metric=metric).rankings
+        assert ranking.rows[0].keys["head"] == best
+        assert json.loads(as_json(compare(runs, metric=metric)))["rankings"][0]["better"] == (
+            "higher" if best == "b" else "lower"
+        )
+
+
 def test_csv_has_every_number_in_full(sweep):
     found = compare(read_runs(sweep))
     table = list(csv.DictReader(io.StringIO(as_csv(found))))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mlr.app.export.restored import restore, trained_again
+from mlr.app.trained.restored import restore, trained_again
 from mlr.records.reading import read_runs
 from mlr.training.checkpoint import load_checkpoint
 

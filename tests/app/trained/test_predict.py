@@ -18,6 +18,7 @@ from mlr.app.trained.export import main as export
 from mlr.app.trained.loading import load_trained
 from mlr.app.trained.predict import main
 from mlr.core.checks import DataError, InputError
+from mlr.heads import Corn, Quantiles
 from mlr.records.run_folder import read_status
 
 COLUMNS = ["a", "colour", "b", "kind"]
@@ -268,6 +269,84 @@ def test_counts_and_quantiles_have_their_columns(trained_before, tmp_path, capfd
     assert capfd.readouterr().out.startswith("line,prediction,quantile_0.2,quantile_0.7\n")
 
 
+def test_ordered_classes_have_a_probability_each(trained_before, tmp_path, capfd):
+    """Differences of the levels P(class ≥ k) that numpy computes of the checkpoint."""
+    path = flowers(tmp_path)
+    run = trained_before(
+        "ordered", "data=csv", f"data.path={path}", "data.label=kind", "data.features=[b]",
+        "data.split=given", "head=corn", "loss=ordinal_nll", "model.weight=1", "epochs=1",
+    )  # fmt: skip
+    assert main(str(run), str(path), output=str(tmp_path / "p.csv")) == 0
+    out = capfd.readouterr().out
+    b = np.array([float(row["b"]) for row in rows_of(path)])
+    kinds = np.array([["ape", "bee", "cat"].index(row["kind"]) for row in rows_of(path)])
+    weight, bias = tensors_of(run)
+    z = ((b - b[:36].mean()) / b[:36].std())[:, None] @ weight.T + bias
+    levels = np.cumprod(1 / (1 + np.exp(-z.astype(float))), 1)
+    shares = np.stack([1 - levels[:, 0], levels[:, 0] - levels[:, 1], levels[:, 1]], 1)
+    names = ["ape", "bee", "cat"]
+    with (tmp_path / "p.csv").open() as file:
+        header, *rows = csv.reader(file)
+    assert header == ["line", "prediction", *(f"probability_{name}" for name in names)]
+    found = np.array([[float(one) for one in row[2:]] for row in rows])
+    np.testing.assert_allclose(found, shares, rtol=1e-4, atol=1e-6)
+    classes = (levels >= 0.5).sum(1)
+    assert [row[1] for row in rows] == [names[k] for k in classes]
+    assert len({*classes}) > 1
+    brier = np.square(shares - np.eye(3)[kinds]).sum(1).mean()
+    nll = -np.log(shares[np.arange(60), kinds]).mean()
+    for name, value in (("brier", brier), ("nll", nll), ("accuracy", (classes == kinds).mean())):
+        assert f"{name:12} {value:.4g}\n" in out
+    y = load_trained(run).predictor(torch.from_numpy(b[:, None])).detach()
+    np.testing.assert_allclose(y, levels, rtol=1e-4, atol=1e-6)  # as they are exported
+
+
+@pytest.mark.parametrize("head", [Corn(), Quantiles([0.1, 0.9])])
+def test_heads_are_exported_for_any_number_of_examples(head):
+    """The functions of heads otherwise compute some numbers of examples in another way."""
+
+    class Program(torch.nn.Module):
+        def forward(self, z):
+            return head(z)
+
+    z = torch.linspace(-3, 3, 14, dtype=torch.float64).view(7, 2)
+    program = torch.export.export(
+        Program(), (z[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    ).module()
+    torch.testing.assert_close(program(z), head(z), rtol=1e-14, atol=0)
+
+
+def test_labels_of_arrays_are_checked_as_those_of_training(trained_before, tmp_path, capfd):
+    """Whole numbers may be floats; others, and those of no class, are refused."""
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(60, 2)), np.arange(60) % 3
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    line = ("data=npz", f"data.path={tmp_path / 'data.npz'}", "epochs=1")
+    run = trained_before("classes", *line, "head=softmax", "loss=ce")
+    np.savez(tmp_path / "floats.npz", x=x, y=y.astype(np.float32))
+    printed = []
+    for name in ("data", "floats"):
+        assert main(str(run), str(tmp_path / f"{name}.npz"), output=str(tmp_path / "p.csv")) == 0
+        printed.append(capfd.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "accuracy" in printed[0]
+    for labels, told in (
+        (y + 0.5, r"has label 0\.5 at index 0"),
+        (y + 1, "has label 3 at index 2"),
+        (y[:59], "has 60 examples but 59 labels"),
+    ):
+        np.savez(tmp_path / "bad.npz", x=x, y=labels)
+        with pytest.raises(DataError, match=told):
+            main(str(run), str(tmp_path / "bad.npz"))
+    np.savez(tmp_path / "data.npz", x=x, y=np.stack([y > 0, y > 1], 1).astype(float))
+    several = trained_before(
+        "several", *line, "data.task=multilabel", "head=sigmoid", "loss=bce", "data.split_seed=1"
+    )
+    np.savez(tmp_path / "bad.npz", x=x, y=np.stack([y, y], 1).astype(float))
+    with pytest.raises(DataError, match="has label 2 in row 2"):
+        main(str(several), str(tmp_path / "bad.npz"))
+
+
 def test_losses_of_weighted_classes_are_the_final_ones(trained_before, tmp_path, capfd):
     path = flowers(tmp_path)
     run = trained_before(
@@ -330,12 +409,13 @@ def test_an_exported_program_computes_the_same(run, tmp_path, capfd):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["gaussian", "student_t", "mdn"])
+@pytest.mark.parametrize("head", ["gaussian", "student_t", "mdn", "quantiles"])
 def test_a_regression_is_exported_in_its_unit(trained_before, tmp_path, head):
     path = rents(tmp_path)
     run = trained_before(
         head, "data=csv", f"data.path={path}", "data.label=rent", "data.task=regression",
-        f"head={head}", "loss=nll", "optimizer.lr=0.01", "epochs=2",
+        f"head={head}", f"loss={'quantile_score' if head == 'quantiles' else 'nll'}",
+        "optimizer.lr=0.01", "epochs=2",
     )  # fmt: skip
     trained = load_trained(run)
     values = np.linspace(-1, 1, 5)[:, None]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlr.app.export import restored
-from mlr.app.export.command import main
-from mlr.app.export.drawings import Drawings
+from mlr.app.figures.command import main
+from mlr.app.figures.drawings import Drawings
+from mlr.app.trained import restored
 from mlr.records.reading import read_runs
-from tests.app.export.by_numpy import logits
-from tests.app.export.conftest import PICTURES
+from tests.app.figures.by_numpy import logits
+from tests.app.figures.conftest import PICTURES
 
 FRAMES = 5
 
@@ -115,7 +115,7 @@ def test_an_animation_repeats_for_ever_and_holds_its_last_frame(xor, capfd):
 def test_a_run_that_nothing_suits_is_not_trained_again(made, monkeypatch, capfd):
     run = made("gaussian", "experiment=line", "head=gaussian", "loss=gaussian_nll", "steps=3")
     frames = Drawings(read_runs(run), [], [])
-    monkeypatch.setattr("mlr.app.export.drawings.trained_again", None)
+    monkeypatch.setattr("mlr.app.figures.drawings.trained_again", None)
     for name in ("decision", "loss_curve"):
         with pytest.raises(Exception, match="It needs"):
             frames.moving[name]()

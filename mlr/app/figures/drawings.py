@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlr.analysis.plots import learning_curves, matrix, pair_curves
 from mlr.analysis.plots.curves import WRONG
 from mlr.analysis.plots.pairs import objective_of
-from mlr.app.export.restored import RestoredRun, restore, trained_again
+from mlr.app.trained.restored import RestoredRun, restore, trained_again
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
 from mlr.figures import fit, loss_curve, outputs, plane, record

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlr.app.config.run_spec import RunSpec, choose_device, make_run_spec
 from mlr.core import console
@@ -32,6 +32,46 @@ class RestoredRun(NamedTuple):
     last: Moment
 
 
+def spec_of(run: Recorded, allowed: Sequence[str], device: str = "cpu") -> RunSpec:
+    """Make the parts of a run from its recorded configuration, for a device.
+
+    Args:
+        run: that was read.
+        allowed: names that may be imported besides mlr's own parts.
+        device: on which it is to compute.
+
+    Raises:
+        InputError: it has no configuration, or its parts are not allowed.
+    """
+    if not run.config:
+        raise InputError(f"{run.name} has no configuration, as a run of a loop of one's own.")
+    # never from a file: who trusts a package says so now
+    return make_run_spec(run.config | {"allow_targets": list(allowed), "device": device})
+
+
+def load_network(run: Recorded, network: nn.Module) -> tuple[dict[str, Tensor], int]:
+    """Load a run's checkpoint into a network; returns its tensors, and the updates they had.
+
+    Raises:
+        InputError: there is no checkpoint, or it is of another model.
+        DataError: it is damaged.
+    """
+    checkpoint = run.folder / CHECKPOINT
+    if not checkpoint.exists():
+        raise InputError(
+            f"{run.name} is {run.status} and has no checkpoint, so no network is left; train it "
+            "again."
+        )
+    state, _ = load_checkpoint(checkpoint)
+    try:
+        network.load_state_dict(state.state_dict)
+    except RuntimeError as error:
+        raise InputError(f"{run.name} has a checkpoint of another model.") from error
+    # of a run that stopped before others of its program, the number of its own updates
+    step = int(run.entries["steps"]) if run.status in FINISHED else state.step
+    return state.state_dict, step
+
+
 def restore(run: Recorded, allowed: Sequence[str]) -> RestoredRun:
     """Restore a run from its configuration and its checkpoint.
 
@@ -43,29 +83,18 @@ def restore(run: Recorded, allowed: Sequence[str]) -> RestoredRun:
         InputError: it has no configuration or checkpoint, its parts are not allowed, or its data
             are missing or other ones.
     """
-    if not run.config:
-        raise InputError(f"{run.name} has no configuration, as a run of a loop of one's own.")
     recorded, dtype = str(run.entries.get("device") or "cpu"), run.config.get("dtype")
     try:
         device = choose_device(recorded, str(dtype))
     except InputError:
         device = "cpu"
-    # never from a file: who trusts a package says so now
-    config = run.config | {"allow_targets": list(allowed), "device": device}
-    spec = make_run_spec(config)
+    spec = spec_of(run, allowed, device)
     experiment = spec.build()
     if run.entries.get("data") not in (None, experiment.data.fingerprint):
         raise InputError(
             f"data={experiment.data.name} loads other data now than {run.name} was trained on."
         )
-    state, _ = load_checkpoint(run.folder / CHECKPOINT)
-    found = state.state_dict
-    try:
-        experiment.module.load_state_dict(found)
-    except RuntimeError as error:
-        raise InputError(f"{run.name} has a checkpoint of another model.") from error
-    # of a run that stopped before others of its program, the number of its own updates
-    step = int(run.entries["steps"]) if run.status in FINISHED else state.step
+    found, step = load_network(run, experiment.module)
     parameters = {name: found[name] for name in experiment.parameters}
     buffers = {name: own.clone() for name, own in experiment.module.named_buffers()}
     return RestoredRun(

@@ -10,10 +10,10 @@ from PIL import Image
 
 from mlr.analysis.plots import pair_curves
 from mlr.app.cli.main import exit_code_of
-from mlr.app.export import command, files
-from mlr.app.export.command import main, parse_sources
-from mlr.app.export.drawings import Drawings, objective_of_run
-from mlr.app.export.files import encoded
+from mlr.app.figures import command, files
+from mlr.app.figures.command import main, parse_sources
+from mlr.app.figures.drawings import Drawings, objective_of_run
+from mlr.app.figures.files import encoded
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.reading import read_runs

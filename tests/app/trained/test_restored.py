@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.app.export.restored import restore, trained_again
-from mlr.core.checks import DataError, InputError
+from mlr.app.trained.restored import restore, trained_again
+from mlr.core.checks import InputError
 from mlr.records.reading import read_runs
-from tests.app.export.by_numpy import logits, parameters
+from tests.app.figures.by_numpy import logits, parameters
 from tests.records.written import retell, write_run
 
 PARTS = """
@@ -27,6 +27,11 @@ class Shifted(nn.Module):
     def forward(self, x):
         return self.linear(x + self.shift)
 """
+
+
+@pytest.fixture
+def xor(trained_before):
+    return trained_before("xor", "experiment=xor", "steps=30", "model.widths=[8]")
 
 
 def run_of(folder):
@@ -46,8 +51,8 @@ def test_a_run_is_restored_as_it_ended(xor):
     assert last.val.losses.mean() == pytest.approx(status["metrics"]["loss/val"], rel=1e-5)
 
 
-def test_a_run_that_stopped_early_is_as_it_was_then(made):
-    run = made(
+def test_a_run_that_stopped_early_is_as_it_was_then(trained_before):
+    run = trained_before(
         "it", "experiment=line", "optimizer.lr=1.9", "patience=2", "epochs=30", "schedule=constant"
     )
     last, status = restore(run_of(run), []).last, json.loads((run / "status.json").read_text())
@@ -69,6 +74,26 @@ def test_training_again_ends_with_the_same_bits(xor, capfd):
         assert (found[0].parameters[name].numpy() != own).any() or "bias" in name
 
 
+def test_scaled_targets_stay_in_their_unit(trained_before, tmp_path):
+    """The first 18 of 30 lines train; their mean is 500 + 40·8.5 = 840."""
+    lines = [f"{n},{500 + 40 * n}" for n in range(30)]
+    (tmp_path / "rent.csv").write_text("\n".join(["size,rent", *lines]))
+    run = trained_before(
+        "it", "data=csv", f"data.path={tmp_path / 'rent.csv'}", "data.label=rent",
+        "data.task=regression", "data.split=given", "head=linear", "loss=se", "steps=3",
+        "batch_size=6",
+    )  # fmt: skip
+    restored = restore(run_of(run), [])
+    for moment in (restored.last, *trained_again(restored)):
+        targets = moment.told(moment.train.targets)[:, 0]
+        np.testing.assert_allclose(targets, 500 + 40 * np.arange(18), rtol=1e-6)
+        x = (np.arange(18) - 8.5) / np.arange(18).std()
+        bias, weight = (float(moment.parameters[f"output.{name}"]) for name in ("bias", "weight"))
+        expected = 840 + 40 * np.arange(18).std() * (weight * x + bias)
+        np.testing.assert_allclose(moment.told(moment.train.predictions)[:, 0], expected, rtol=1e-5)
+    assert weight == parameters(run)["output.weight"].item()
+
+
 def test_another_end_is_reported(xor, capfd):
     restored = restore(run_of(xor), [])
     name, own = next(iter(restored.last.parameters.items()))
@@ -79,8 +104,10 @@ def test_another_end_is_reported(xor, capfd):
     assert "ends with other parameters than its checkpoint" in capfd.readouterr().err
 
 
-def test_a_run_of_a_sweep_is_repeated_alone(made, capfd):
-    sweep = made("sweep", "-m", "experiment=saturated", "loss=se,bce", "seed=0,1", "steps=20")
+def test_a_run_of_a_sweep_is_repeated_alone(trained_before, capfd):
+    sweep = trained_before(
+        "sweep", "-m", "experiment=saturated", "loss=se,bce", "seed=0,1", "steps=20"
+    )
     run = next(one for one in read_runs(sweep) if one.name == "sigmoid+bce,seed=1")
     trained_again(restore(run, []))
     assert capfd.readouterr().err == ""
@@ -102,7 +129,9 @@ def test_a_run_without_configuration_is_refused(tmp_path):
 
 def test_a_run_without_checkpoint_is_refused(xor):
     (xor / "checkpoint.safetensors").unlink()
-    with pytest.raises(DataError, match="cannot be read: No such file"):
+    with pytest.raises(
+        InputError, match="xor is done and has no checkpoint, so no network is left"
+    ):
         restore(run_of(xor), [])
 
 
@@ -113,11 +142,15 @@ def test_a_run_that_has_not_ended_is_not_repeated(xor, status):
         trained_again(restore(run_of(xor), []))
 
 
-def test_parts_of_others_are_imported_only_if_they_are_allowed_now(made, tmp_path, monkeypatch):
+def test_parts_of_others_are_imported_only_if_they_are_allowed_now(
+    trained_before, tmp_path, monkeypatch
+):
     (tmp_path / "their_parts.py").write_text(PARTS)
     monkeypatch.syspath_prepend(tmp_path)
     part = ("model._target_=their_parts.Shifted", "allow_targets=[their_parts]")
-    run = made("it", "data=xor", "head=sigmoid", "loss=bce", "model=custom", *part, "steps=5")
+    run = trained_before(
+        "it", "data=xor", "head=sigmoid", "loss=bce", "model=custom", *part, "steps=5"
+    )
     with pytest.raises(InputError, match=r"add allow_targets=\[their_parts\]"):
         restore(run_of(run), [])
     restored = restore(run_of(run), ["their_parts"])

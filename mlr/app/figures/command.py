@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mlr.app.export.files import (
+from mlr.app.figures.files import (
     ANIMATED,
     animated,
     check_formats,
@@ -98,7 +98,7 @@ def draw(given: Sources, kinds: Sequence[str]) -> Made:
         InputError: a folder holds no run, or a pair is not legal.
     """
     from mlr.analysis.plots.pairs import objective_of
-    from mlr.app.export.drawings import Drawings
+    from mlr.app.figures.drawings import Drawings
 
     for pair in given.pairs:
         objective_of(pair)
