@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError
-from mlr.core.domains import LEVELS, OPEN_UNIT, SIMPLEX, UNIT
+from mlr.core.domains import IGNORED, LEVELS, OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
 from mlr.loop.evidence.graph import SHAPES, operation, saved
-from mlr.loop.evidence.recomputed import IGNORED
 
 MOST_NUMBERS = 1 << 22
 """Largest number of logits that are measured; of larger batches, every n-th example."""

@@ -22,7 +22,7 @@ REDUCTIONS = ("none", "mean", "plain_mean", "sum")
 
 def labelled(batch: ReadTargets) -> Tensor | int:
     """Count the examples that have a label, at least 1."""
-    count = _counted(batch)
+    count = batch.labelled
     return max(count, 1) if isinstance(count, int) else count.clamp(min=1)
 
 
@@ -36,16 +36,9 @@ def total_weight(batch: ReadTargets, weights: list[Tensor], each: Tensor | float
     """
     ignored = batch.ignored
     if not weights:
-        return each * _counted(batch)
+        return each * batch.labelled
     product = prod(weights[1:], start=weights[0])
     return each * (product if ignored is None else product.masked_fill(ignored, 0.0)).sum()
-
-
-def _counted(batch: ReadTargets) -> Tensor | int:
-    if batch.ignored is None:
-        return batch.examples
-    # a sum of integers is divided in float32, whatever the logits are
-    return batch.examples - batch.ignored.sum(dtype=batch.logits.dtype)
 
 
 def checked_sample_weight(weight: Tensor, like: Tensor) -> Tensor:

@@ -145,7 +145,7 @@ class Weighting:
         """
         z, t, hard = self.shifted(batch.logits, lists), batch.all_rows, batch.hard
         if self.smoothing:
-            t, hard = smoothed(t, self.smoothing), False
+            t, hard = SmoothedCrossEntropy(self.smoothing).smoothed(t), False
         weight, yes = (
             None if lists[name] is None else lists[name].to(z.dtype)  # type: ignore[union-attr]
             for name in ("weight", "pos_weight")
@@ -191,7 +191,7 @@ class Weighting:
         if self.weighs is Weighs.OUTPUTS:
             squares = isinstance(self.loss, (SquaredError, AbsoluteError))
             return (weight.sum() if squares or self.kernel is LINEAR_SE else each), []
-        return each, [] if batch.numbers is None else [weight[batch.numbers]]
+        return each, [] if batch.numbers is None else [of_examples(weight, batch.numbers)]
 
 
 def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
@@ -207,9 +207,10 @@ def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
     return Weighs.OUTPUTS if of_outputs and head.range.least_outputs == 1 else Weighs.EXAMPLES
 
 
-def smoothed(t: Tensor, share: float) -> Tensor:
-    """(1 − ε)t + ε/K of targets (…, K); K is 2 for one output."""
-    return (1 - share) * t + share / max(t.shape[-1], 2)
+def of_examples(weight: Tensor, numbers: Tensor) -> Tensor:
+    """Weights (…) of examples, of those of the classes (K,) and class numbers (…)."""
+    # an index in brackets takes three times as long
+    return weight.index_select(0, numbers.reshape(-1)).reshape(numbers.shape)
 
 
 def of_classes(weight: Tensor, t: Tensor, hard: bool) -> Weighed:

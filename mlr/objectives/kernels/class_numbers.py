@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from mlr.objectives.kernels.kernel import MODERATE
+from mlr.objectives.kernels.kernel import is_moderate
 
 
 def softmax_ce_of_classes(
@@ -22,7 +22,6 @@ def softmax_ce_of_classes(
     c: Tensor,
     axis: int = -1,
     weight: Tensor | None = None,
-    ignored: Tensor | None = None,
     total: Tensor | float | None = None,
 ) -> Tensor:
     """−w log y_c (…), or its sum by a total (), of class numbers c.
@@ -34,11 +33,11 @@ def softmax_ce_of_classes(
         z: logits with K ≥ 2 classes along `axis`.
         c: class numbers (…), without that axis.
         axis: of the classes.
-        weight: of each example, w (…), without a gradient.
-        ignored: True for examples of loss and gradient 0 (…).
+        weight: of each example, w (…), without a gradient; one of weight 0 has loss and
+            gradient 0.
         total: what the sum over the examples is divided by; None for no sum.
     """
-    losses: Tensor = _SoftmaxOfClasses.apply(z, c, axis, weight, ignored, total)
+    losses: Tensor = _SoftmaxOfClasses.apply(z, c, axis, weight, total)
     return losses
 
 
@@ -52,21 +51,20 @@ class _SoftmaxOfClasses(Function):
         c: Tensor,
         axis: int,
         weight: Tensor | None,
-        ignored: Tensor | None,
         total: Tensor | float | None,
     ) -> Tensor:
         at = c.unsqueeze(axis)
         below = None
-        if _is_moderate(z):
+        if is_moderate(z):
             e = z.exp()
         else:
             top = z.amax(axis, keepdim=True)
             e = (z - top).exp_()
             below = z.gather(axis, at) - top
         own = e.gather(axis, at)
-        # from a tensor: a number takes three times as long
-        others = _sum(e.scatter_(axis, at, _zero(e).expand(at.shape)), axis)
-        e.scatter_(axis, at, -others)
+        # from a tensor in memory: a number, or one that is expanded, takes twice the time
+        others = _sum(e.scatter_(axis, at, torch.zeros_like(own)), axis)
+        e.scatter_(axis, at, others.neg())
         if below is None:
             losses = (others / own).log1p_()
         else:
@@ -75,32 +73,31 @@ class _SoftmaxOfClasses(Function):
         per_sum = own.add_(others).reciprocal_()
         if weight is not None:
             weight = weight.unsqueeze(axis)
-            losses = losses.masked_fill_(weight == 0, 0.0).mul_(weight)
-            per_sum *= weight
-        if ignored is not None:
-            ignored = ignored.unsqueeze(axis)
-            losses.masked_fill_(ignored, 0.0)
+            if below is not None:  # 0·∞ = 0, which moderate logits have not
+                nothing = weight == 0
+                for each in (losses, per_sum, e):
+                    each.masked_fill_(nothing, 0.0)
+            losses.mul_(weight)
+            per_sum.mul_(weight)
         ctx.axis, ctx.total = axis, total
-        ctx.save_for_backward(z, at, e, per_sum, weight, ignored)
-        if total is None:
-            return losses.squeeze(axis)
-        if isinstance(total, int) and total == losses.numel():
-            return losses.mean()
-        return losses.sum() / total
+        ctx.save_for_backward(z, at, e, per_sum, weight)
+        return losses.squeeze(axis) if total is None else losses.sum() / total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, at, e, per_sum, weight, ignored = ctx.saved_tensors
-        grad = grad.unsqueeze(ctx.axis) if ctx.total is None else grad / ctx.total
+        z, at, e, per_sum, weight = ctx.saved_tensors
+        total = ctx.total
+        grad = grad.unsqueeze(ctx.axis) if total is None else grad / total
+        may_be_zero = total is not None and (isinstance(total, Tensor) or not total)
         if torch.is_grad_enabled():  # a derivative of the derivative is wanted
-            grad = grad if weight is None else grad * weight
             grad = grad.expand(at.shape)
-            grad = grad if ignored is None else grad.masked_fill(ignored, 0.0)
-            return _gradient(z, at, ctx.axis) * grad, *(None,) * 5
+            if weight is not None:
+                grad = (grad * weight).masked_fill(weight == 0, 0.0)
+            return _gradient(z, at, ctx.axis) * grad, *(None,) * 4
         each = per_sum * grad
-        if ignored is not None:  # here, for the total may be 0
-            each.masked_fill_(ignored, 0.0)
-        return e * each, *(None,) * 5
+        if weight is not None and may_be_zero:
+            each.masked_fill_(weight == 0, 0.0)
+        return e * each, *(None,) * 4
 
 
 def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
@@ -128,18 +125,3 @@ MANY = 1 << 13
 @lru_cache(maxsize=64)
 def _ones(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.ones(count, dtype=dtype, device=device)
-
-
-def _zero(e: Tensor) -> Tensor:
-    return ZEROS[e.dtype] if e.is_cpu else e.new_zeros(())
-
-
-ZEROS = {kind: torch.zeros((), dtype=kind, device="cpu") for kind in (torch.float32, torch.float64)}
-
-
-def _is_moderate(z: Tensor) -> bool:
-    """Tell if all logits are seen to lie within ±`MODERATE`; values elsewhere are not looked at."""
-    if not (z.is_cpu and z.is_contiguous() and z.numel()):
-        return False
-    low, high = torch.aminmax(z)
-    return low.item() > -MODERATE and high.item() < MODERATE
