@@ -19,7 +19,7 @@ from mlr.objectives.kernels.table import kernel_of
 from mlr.objectives.options import Numbers, vector
 from mlr.objectives.reduction import REDUCTIONS, checked_sample_weight, labelled, total_weight
 from mlr.objectives.targets import Reader, ReadTargets, is_transformed
-from mlr.objectives.weighting import Weighting, of_examples
+from mlr.objectives.weighting import Weighting
 
 USUAL = {
     **{"axis": -1, "ignore_index": IGNORED, "label_smoothing": 0.0, "temperature": 1.0},
@@ -177,8 +177,8 @@ class Objective(torch.nn.Module):
         total = self._total(batch, sample_weight)
         if total is not None:
             slopes = slopes / total
-        if batch.ignored is not None:  # last, for the total of none is 0
-            slopes = slopes.masked_fill(batch.ignored.unsqueeze(-1), 0.0)
+        if batch.has_label is not None:  # last, for the total of none is 0
+            slopes = slopes.masked_fill(~batch.has_label.unsqueeze(-1), 0.0)
         if self.axis is None:
             slopes = slopes.squeeze(-1)
         elif self.axis != -1:
@@ -226,7 +226,8 @@ class Objective(torch.nn.Module):
 
     def _read(self, logits: Tensor, targets: Tensor) -> tuple[ReadTargets, torch.dtype]:
         """Judge logits, targets, and the lengths of weights."""
-        batch, dtype = self._reader.read(logits, targets)
+        weight = None if self.kernel.of_classes is None else self._buffers["weight"]
+        batch, dtype = self._reader.read(logits, targets, weight)
         self._check_lengths(batch.logits.shape[-1])
         return batch, dtype
 
@@ -242,28 +243,28 @@ class Objective(torch.nn.Module):
             losses = losses.sum(-1)
         if sample_weight is not None:
             losses = times(checked_sample_weight(sample_weight, losses), losses)
-        return losses if batch.ignored is None else losses.masked_fill(batch.ignored, 0.0)
+        return losses if batch.has_label is None else losses.masked_fill(~batch.has_label, 0.0)
 
     def _of_numbers(self, batch: ReadTargets, reduction: str) -> Tensor:
         """L (…) of class numbers without one-hot rows, or their reduction."""
         assert batch.numbers is not None
         assert self.kernel.of_classes is not None
-        z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, None
+        z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, batch.counts
+        total: Tensor | float | None = None
         if self.axis not in (None, -1):
             axis = self.axis
             z = z.movedim(-1, axis)
-        if self._buffers["weight"] is not None:
-            weight = of_examples(self._buffers["weight"].to(z.dtype), batch.numbers)
-        if batch.ignored is not None:
-            kept = (~batch.ignored).to(z.dtype)
-            weight = kept if weight is None else weight * kept
-        total: Tensor | float | None = None
-        if reduction == "mean" and self._buffers["weight"] is not None:
-            assert weight is not None
-            total = weight.sum().item() if batch.looked else weight.sum()
+        if not batch.looked:
+            weight = self._weighting.of_numbers(batch, self._buffers["weight"])
+        if reduction == "mean":
+            if weight is None:
+                total = batch.labelled
+            else:
+                total = weight.sum().item() if batch.looked else weight.sum()
         elif reduction != "none":
             total = self._total(batch, None)
-        return self.kernel.of_classes(z, batch.numbers, axis, weight, total)
+        smoothing, of_class = self._weighting.smoothing, self._buffers["weight"]
+        return self.kernel.of_classes(z, batch.numbers, axis, weight, total, smoothing, of_class)
 
     def _is_direct(self, batch: ReadTargets, sample_weight: Tensor | None) -> bool:
         """Tell if losses of this batch are computed without one-hot rows."""
@@ -272,7 +273,7 @@ class Objective(torch.nn.Module):
             and batch.numbers is not None
             and sample_weight is None
             and batch.logits.shape[-1] > 1
-            and not self._weighting.smoothing
+            and self._weighting.smooths_directly(self._buffers["weight"], batch.looked)
             and not torch.compiler.is_compiling()
             and not is_functional()
         )

@@ -34,11 +34,12 @@ def total_weight(batch: ReadTargets, weights: list[Tensor], each: Tensor | float
         weights: of the examples, each (…); without any each example counts 1.
         each: of the outputs of an example.
     """
-    ignored = batch.ignored
     if not weights:
         return each * batch.labelled
     product = prod(weights[1:], start=weights[0])
-    return each * (product if ignored is None else product.masked_fill(ignored, 0.0)).sum()
+    if batch.has_label is not None:
+        product = product.masked_fill(~batch.has_label, 0.0)
+    return each * product.sum()
 
 
 def checked_sample_weight(weight: Tensor, like: Tensor) -> Tensor:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
+from torch.nn.functional import nll_loss
 
 from mlr.core.checks import InputError
 from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX, Levels
@@ -26,10 +27,11 @@ class ReadTargets(NamedTuple):
         logits: z (…, K), the outputs moved to the last axis.
         rows: t (…, K), or None.
         numbers: classes c (…) in 0 … K − 1 (0 and 1 for one output, 0 … K for levels), or None;
-            those that are ignored are any of them.
-        ignored: True where there is no label (…); None if no number may be ignored, or none
-            is seen to be.
-        labelled: how many examples have a label; a tensor where values may not be looked at.
+            those without a label are any of them.
+        given: these as they came; None if all are seen to have a label.
+        ignore_index: the number of examples without one.
+        counts: weights of the examples by their class, 0 without a label (…), if classes have
+            weights or some labels are missing, and values may be looked at.
         hard: True if all targets are known to be 0 or 1, one-hot if they must sum to 1.
         looked: whether values may be looked at.
     """
@@ -37,10 +39,29 @@ class ReadTargets(NamedTuple):
     logits: Tensor
     rows: Tensor | None
     numbers: Tensor | None
-    ignored: Tensor | None
-    labelled: Tensor | int
+    given: Tensor | None
+    ignore_index: int
+    counts: Tensor | None
     hard: bool
     looked: bool
+
+    @property
+    def has_label(self) -> Tensor | None:
+        """False for examples without a label (…); None if all are seen to have one."""
+        return None if self.given is None else self.given != self.ignore_index
+
+    @property
+    def labelled(self) -> Tensor | int:
+        """Number of examples with a label; a tensor where values may not be looked at."""
+        has_label = self.has_label
+        if has_label is None:
+            return self.logits.shape[:-1].numel()
+        # a sum of integers is divided in float32, whatever the logits are
+        return (
+            int(has_label.count_nonzero())
+            if self.looked
+            else has_label.sum(dtype=self.logits.dtype)
+        )
 
     @property
     def all_rows(self) -> Tensor:
@@ -95,20 +116,27 @@ class Reader:
         self._unsure_of_axis = axis == -1 and outputs is None and alone
         self._calls = 0
 
-    def read(self, logits: Tensor, targets: Tensor) -> tuple[ReadTargets, torch.dtype]:
+    def read(
+        self, logits: Tensor, targets: Tensor, weight: Tensor | None = None
+    ) -> tuple[ReadTargets, torch.dtype]:
         """Judge logits and targets; both in the type of kernels, and the type of the results.
+
+        Args:
+            logits: z, with the outputs along the axis.
+            targets: class numbers, or rows.
+            weight: of each class (K,), for `ReadTargets.counts`.
 
         Raises:
             InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
         z, t = self._outputs_last(logits, targets)
         if is_integer(t) and t.shape == z.shape[:-1]:
-            return self._read_numbers(z, t)
+            return self._read_numbers(z, t, weight)
         z, t, dtype, hard = self.read_rows(z, t)
         if self.ignore_index >= 0:
             raise InputError(validation.no_numbers(self.ignore_index, targets))
-        examples = t.shape[:-1].numel()
-        return ReadTargets(z, t, None, None, examples, hard, _is_looked_at(z)), dtype
+        unused = None, None, self.ignore_index, None
+        return ReadTargets(z, t, *unused, hard, _is_looked_at(z)), dtype
 
     def read_rows(
         self, logits: Tensor, targets: Tensor
@@ -126,7 +154,9 @@ class Reader:
         hard = _is_looked_at(logits) and self._check_values(logits, targets)
         return *computed(logits, targets), hard
 
-    def _read_numbers(self, z: Tensor, c: Tensor) -> tuple[ReadTargets, torch.dtype]:
+    def _read_numbers(
+        self, z: Tensor, c: Tensor, weight: Tensor | None
+    ) -> tuple[ReadTargets, torch.dtype]:
         """Judge logits (…, K) and class numbers (…)."""
         width, ordered = self._check_width(z), self.head.ordered
         real = self._any_target and width == 1 and not ordered
@@ -134,15 +164,21 @@ class Reader:
             raise InputError(validation.no_classes(self.loss, c))
         looked = _is_looked_at(z)
         classes = width + 1 if ordered else max(width, 2)
-        c, ignored, labelled = read_numbers(c, width, classes, self.ignore_index, looked)
+        z, _, dtype = computed(z, z)
+        if weight is not None:  # of another length it is refused by the objective
+            weight = weight.to(z.dtype) if len(weight) == classes else None
+        c = c.long()
+        if looked:
+            inside, counts, all_labelled = read_numbers(
+                c, width, classes, self.ignore_index, weight, z.dtype
+            )
+        else:
+            inside, counts, all_labelled = c.masked_fill(c == self.ignore_index, 0), None, False
         if looked:
             self._look_at(z)
-        z, _, dtype = computed(z, z)
-        if not looked:
-            # a sum of integers is divided in float32, whatever the logits are
-            labelled = labelled.to(z.dtype)
-        rows = self.head.encode(c, width).to(z.dtype) if ordered else None
-        return ReadTargets(z, rows, c, ignored, labelled, True, looked), dtype
+        rows = self.head.encode(inside, width).to(z.dtype) if ordered else None
+        given = None if all_labelled else c
+        return ReadTargets(z, rows, inside, given, self.ignore_index, counts, True, looked), dtype
 
     def _outputs_last(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Move the outputs of logits, and of targets that have them, to the last axis: views."""
@@ -229,47 +265,61 @@ def is_integer(targets: Tensor) -> bool:
 
 
 def read_numbers(
-    numbers: Tensor, outputs: int, classes: int, ignore_index: int, looked_at: bool
-) -> tuple[Tensor, Tensor | None, Tensor | int]:
-    """Find the ignored examples among class numbers (…).
+    numbers: Tensor,
+    outputs: int,
+    classes: int,
+    ignore_index: int,
+    weight: Tensor | None,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor | None, bool]:
+    """Look at class numbers (…) of int64.
 
     Args:
-        numbers: c (…), of any integer type.
+        numbers: c (…).
         outputs: K.
         classes: how many classes these outputs have.
         ignore_index: the number of examples without a label.
-        looked_at: whether values may be looked at.
+        weight: of each class (K,), in `dtype`.
+        dtype: of the weights of examples.
 
     Returns:
-        Class numbers of int64, `ignored` and `labelled` as in `ReadTargets`.
+        The numbers, within the classes where there is no label; `counts` as in `ReadTargets`; and
+        whether all have a label.
 
     Raises:
         InputError: a number is no class of these.
     """
-    numbers = numbers.long()
-    if not looked_at:
-        ignored = numbers == ignore_index
-        return numbers.masked_fill(ignored, 0), ignored, (~ignored).sum()
-    is_class = 0 <= ignore_index < classes
-    outside = 0
+    is_outside = False
     if numbers.numel():
         low, high = torch.aminmax(numbers)
-        outside = low.item() < 0 or high.item() >= classes
-    if not (outside or is_class):
-        return numbers, None, numbers.numel()
-    ignored = numbers == ignore_index
-    count = int(ignored.count_nonzero())
-    if outside:
-        # a fill by a mask takes ten times as long as limits
-        kept = numbers.clamp(0, classes - 1)
-        wrong = int((kept != numbers).count_nonzero()) - (0 if is_class else count)
-        if wrong:
-            _refuse(numbers[~ignored], outputs, classes)
-        numbers = kept
-    return numbers, ignored, numbers.numel() - count
+        is_outside = low.item() < 0 or high.item() >= classes
+    if not (is_outside or 0 <= ignore_index < classes):
+        # an index in brackets takes three times as long
+        own = None if weight is None else weight.index_select(0, numbers.reshape(-1))
+        return numbers, None if own is None else own.view(numbers.shape), True
+    try:
+        # torch's own reading of labels and weights takes half the time of comparisons
+        counts = nll_loss(
+            MINUS[dtype].expand(numbers.numel(), classes),
+            numbers.reshape(-1),
+            weight,
+            ignore_index=ignore_index,
+            reduction="none",
+        )
+    except IndexError:
+        _refuse(numbers[numbers != ignore_index], outputs, classes)
+    # a fill by a mask takes ten times as long as limits
+    inside = numbers.clamp(0, classes - 1) if is_outside else numbers
+    return inside, counts.view(numbers.shape), False
 
 
-def _refuse(numbers: Tensor, outputs: int, classes: int) -> None:
+MINUS = {
+    kind: torch.full((1, 1), -1.0, dtype=kind, device="cpu")
+    for kind in (torch.float32, torch.float64)
+}
+
+
+def _refuse(numbers: Tensor, outputs: int, classes: int) -> NoReturn:
     number = int(numbers[(numbers < 0) | (numbers >= classes)][0])
     owner = "one output has" if outputs == 1 else f"{outputs} outputs have"
     remedy = (

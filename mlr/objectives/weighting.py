@@ -191,7 +191,28 @@ class Weighting:
         if self.weighs is Weighs.OUTPUTS:
             squares = isinstance(self.loss, (SquaredError, AbsoluteError))
             return (weight.sum() if squares or self.kernel is LINEAR_SE else each), []
-        return each, [] if batch.numbers is None else [of_examples(weight, batch.numbers)]
+        return each, [] if batch.numbers is None else [weight[batch.numbers]]
+
+    def smooths_directly(self, weight: Tensor | None, looked: bool) -> bool:
+        """Tell if smoothed class numbers keep their digits without rows of targets.
+
+        The logarithm of the largest probability is rounded at 1 there, where the true class is
+        another. That is lost in the cost of the true class, unless its weight is far below those
+        of others.
+        """
+        if not self.smoothing or weight is None:
+            return True
+        if not looked:
+            return False
+        least, mean = weight.amin().item(), weight.mean().item()
+        return self.smoothing * mean <= 4 * (1 - self.smoothing) * least
+
+    def of_numbers(self, batch: ReadTargets, weight: Tensor | None) -> Tensor:
+        """Weights (…) of examples by their class numbers, 0 without a label: no value is seen."""
+        assert batch.numbers is not None
+        assert batch.has_label is not None
+        counts = batch.has_label.to(batch.logits.dtype)
+        return counts if weight is None else counts * weight.to(counts.dtype)[batch.numbers]
 
 
 def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
@@ -205,12 +226,6 @@ def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
     if loss.linear_in_targets or smooths or kernel is SOFTMAX_CE:
         return Weighs.CLASSES
     return Weighs.OUTPUTS if of_outputs and head.range.least_outputs == 1 else Weighs.EXAMPLES
-
-
-def of_examples(weight: Tensor, numbers: Tensor) -> Tensor:
-    """Weights (…) of examples, of those of the classes (K,) and class numbers (…)."""
-    # an index in brackets takes three times as long
-    return weight.index_select(0, numbers.reshape(-1)).reshape(numbers.shape)
 
 
 def of_classes(weight: Tensor, t: Tensor, hard: bool) -> Weighed:

@@ -23,8 +23,12 @@ def softmax_ce_of_classes(
     axis: int = -1,
     weight: Tensor | None = None,
     total: Tensor | float | None = None,
+    smoothing: float = 0.0,
+    class_weight: Tensor | None = None,
 ) -> Tensor:
-    """−w log y_c (…), or its sum by a total (), of class numbers c.
+    """−w log y_c (…), or its sum by a total (), of class numbers c, which may be smoothed.
+
+    Smoothed by ε they cost −(1 − ε) w log y_c − ε/K Σ_k w_k log y_k.
 
     Weights and the sum are made here because each operation with a gradient takes as long as
     a thousand examples.
@@ -36,8 +40,15 @@ def softmax_ce_of_classes(
         weight: of each example, w (…), without a gradient; one of weight 0 has loss and
             gradient 0.
         total: what the sum over the examples is divided by; None for no sum.
+        smoothing: ε.
+        class_weight: w_k (K,), of which `weight` has those of the examples; used if smoothed,
+            and then above 0.
     """
-    losses: Tensor = _SoftmaxOfClasses.apply(z, c, axis, weight, total)
+    if smoothing:
+        spread = _spread(z, axis, smoothing, class_weight)
+        losses: Tensor = _Smoothed.apply(z, c, axis, weight, total, 1 - smoothing, spread)
+    else:
+        losses = _SoftmaxOfClasses.apply(z, c, axis, weight, total)
     return losses
 
 
@@ -70,15 +81,17 @@ class _SoftmaxOfClasses(Function):
         else:
             # of the largest, own − 1 is 0, and the others are all that is left
             losses = (own - 1).add_(others).log1p_().sub_(below)
-        per_sum = own.add_(others).reciprocal_()
-        if weight is not None:
+        sums = own.add_(others)
+        if weight is None:
+            per_sum = sums.reciprocal_()
+        else:
             weight = weight.unsqueeze(axis)
+            per_sum = weight / sums
             if below is not None:  # 0·∞ = 0, which moderate logits have not
                 nothing = weight == 0
                 for each in (losses, per_sum, e):
                     each.masked_fill_(nothing, 0.0)
             losses.mul_(weight)
-            per_sum.mul_(weight)
         ctx.axis, ctx.total = axis, total
         ctx.save_for_backward(z, at, e, per_sum, weight)
         return losses.squeeze(axis) if total is None else losses.sum() / total
@@ -86,18 +99,92 @@ class _SoftmaxOfClasses(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, at, e, per_sum, weight = ctx.saved_tensors
-        total = ctx.total
-        grad = grad.unsqueeze(ctx.axis) if total is None else grad / total
-        may_be_zero = total is not None and (isinstance(total, Tensor) or not total)
+        grad = grad.unsqueeze(ctx.axis) if ctx.total is None else grad / ctx.total
         if torch.is_grad_enabled():  # a derivative of the derivative is wanted
             grad = grad.expand(at.shape)
             if weight is not None:
                 grad = (grad * weight).masked_fill(weight == 0, 0.0)
             return _gradient(z, at, ctx.axis) * grad, *(None,) * 4
-        each = per_sum * grad
-        if weight is not None and may_be_zero:
-            each.masked_fill_(weight == 0, 0.0)
-        return e * each, *(None,) * 4
+        return e * _weighed(per_sum, grad, weight, ctx.total), *(None,) * 4
+
+
+class _Smoothed(Function):
+    """The gradient is a(y − t) + b_Σ y − b, of a = (1 − ε)w and b_k = ε w_k/K with the sum b_Σ.
+
+    Its first part has the digits of the gradient without smoothing.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z: Tensor,
+        c: Tensor,
+        axis: int,
+        weight: Tensor | None,
+        total: Tensor | float | None,
+        share: float,
+        spread: Tensor,
+    ) -> Tensor:
+        at = c.unsqueeze(axis)
+        below_top = z - z.amax(axis, keepdim=True)
+        below = below_top.gather(axis, at)
+        every = _sum(below_top, axis, spread)
+        e = below_top.exp_()
+        own = e.gather(axis, at)
+        others = _sum(e.scatter_(axis, at, torch.zeros_like(own)), axis)
+        # −log y of the largest: where it is the true class, own − 1 is 0
+        least = (own - 1).add_(others).log1p_()
+        whole = spread.sum()
+        a = share if weight is None else share * weight.unsqueeze(axis)
+        losses = (least - below).mul_(a).add_(least.mul_(whole).sub_(every))
+        # what is multiplied by (a + b_Σ)/Σe later
+        e.scatter_(axis, at, (own * whole - others * a) / (a + whole))
+        sums = own.add_(others)
+        e.addcmul_(sums / (a + whole), spread, value=-1)
+        per_sum = (a + whole) / sums
+        if weight is not None:
+            weight = weight.unsqueeze(axis)
+            nothing = weight == 0
+            losses.masked_fill_(nothing, 0.0)
+            per_sum.masked_fill_(nothing, 0.0)
+            if not is_moderate(z):  # 0·NaN = 0
+                e.masked_fill_(nothing, 0.0)
+        ctx.axis, ctx.total, ctx.share = axis, total, share
+        ctx.save_for_backward(z, at, e, per_sum, weight, spread)
+        return losses.squeeze(axis) if total is None else losses.sum() / total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        z, at, e, per_sum, weight, spread = ctx.saved_tensors
+        grad = grad.unsqueeze(ctx.axis) if ctx.total is None else grad / ctx.total
+        if torch.is_grad_enabled():  # a derivative of the derivative is wanted
+            a = ctx.share if weight is None else ctx.share * weight
+            slopes = _gradient(z, at, ctx.axis) * a
+            slopes = slopes + z.softmax(ctx.axis) * spread.sum() - spread
+            slopes = slopes * grad
+            if weight is not None:
+                slopes = slopes.masked_fill(weight == 0, 0.0)
+            return slopes, *(None,) * 6
+        return e * _weighed(per_sum, grad, weight, ctx.total), *(None,) * 6
+
+
+def _spread(z: Tensor, axis: int, smoothing: float, class_weight: Tensor | None) -> Tensor:
+    """ε w_k/K, along the axis of the classes."""
+    count = z.shape[axis]
+    weight = z.new_ones(count) if class_weight is None else class_weight.to(z.dtype)
+    shape = [1] * z.dim()
+    shape[axis] = count
+    return (weight * (smoothing / count)).view(shape)
+
+
+def _weighed(
+    per_sum: Tensor, grad: Tensor, weight: Tensor | None, total: Tensor | float | None
+) -> Tensor:
+    """Factor of each example; 0 for those of weight 0, also if the total is."""
+    each = per_sum * grad
+    if weight is not None and total is not None and (isinstance(total, Tensor) or not total):
+        each.masked_fill_(weight == 0, 0.0)
+    return each
 
 
 def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
@@ -106,15 +193,16 @@ def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
     return others.scatter(axis, at, -others.sum(axis, keepdim=True))
 
 
-def _sum(e: Tensor, axis: int) -> Tensor:
+def _sum(e: Tensor, axis: int, factor: Tensor | None = None) -> Tensor:
     """Sum along the axis, which is kept; along the last, a product takes a third of the time."""
-    # autocast would round the product to half precision
-    if e.numel() > MANY and axis in (-1, e.dim() - 1) and _is_plain(e):
-        return e.matmul(_ones(e.shape[-1], e.dtype, e.device)).unsqueeze(-1)
-    return e.sum(axis, keepdim=True)
+    if axis in (-1, e.dim() - 1) and e.numel() > MANY and _is_plain(e):
+        ones = _ones(e.shape[-1], e.dtype, e.device) if factor is None else factor.flatten()
+        return e.matmul(ones).unsqueeze(-1)
+    return (e if factor is None else e * factor).sum(axis, keepdim=True)
 
 
 def _is_plain(e: Tensor) -> bool:
+    # autocast would round the product to half precision
     return e.is_contiguous() and not torch.is_autocast_enabled(e.device.type)
 
 
