@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 import torch
@@ -17,7 +18,13 @@ from mlr.objectives.compatibility import check_pair, find_head, find_loss
 from mlr.objectives.kernels.kernel import is_moderate, times
 from mlr.objectives.kernels.table import kernel_of
 from mlr.objectives.options import Numbers, vector
-from mlr.objectives.reduction import REDUCTIONS, checked_sample_weight, labelled, total_weight
+from mlr.objectives.reduction import (
+    REDUCTIONS,
+    checked_sample_weight,
+    divided,
+    labelled,
+    total_weight,
+)
 from mlr.objectives.targets import Reader, ReadTargets, is_transformed
 from mlr.objectives.weighting import Weighting
 
@@ -176,7 +183,7 @@ class Objective(torch.nn.Module):
             slopes = slopes * checked_sample_weight(sample_weight, slopes[..., 0]).unsqueeze(-1)
         total = self._total(batch, sample_weight)
         if total is not None:
-            slopes = slopes / total
+            slopes = divided(slopes, total, 0.0)
         if batch.has_label is not None:  # last, for the total of none is 0
             slopes = slopes.masked_fill(~batch.has_label.unsqueeze(-1), 0.0)
         if self.axis is None:
@@ -205,7 +212,7 @@ class Objective(torch.nn.Module):
             losses = self._of_numbers(batch, self.reduction)
         else:
             losses, total = self._each(batch, sample_weight), self._total(batch, sample_weight)
-            losses = losses if total is None else losses.sum() / total
+            losses = losses if total is None else divided(losses.sum(), total, nan)
         return losses if losses.dtype == dtype else losses.to(dtype)
 
     def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -42,6 +42,14 @@ def total_weight(batch: ReadTargets, weights: list[Tensor], each: Tensor | float
     return each * product.sum()
 
 
+def divided(values: Tensor, total: Tensor | float, of_nothing: float) -> Tensor:
+    """Values by a total weight; `of_nothing` where it is 0, which no gradient passes."""
+    if not isinstance(total, Tensor):
+        return values / total
+    nothing = total == 0
+    return (values / total.masked_fill(nothing, 1.0)).masked_fill(nothing, of_nothing)
+
+
 def checked_sample_weight(weight: Tensor, like: Tensor) -> Tensor:
     """Return the weights of the examples (…) in the type of a tensor (…).
 

@@ -8,13 +8,13 @@ each example makes the gradient of them. The sum has the digits that 1 − y_c w
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from mlr.objectives.kernels.kernel import is_moderate
+from mlr.objectives.kernels.kernel import is_moderate, sum_of_others
 
 
 def softmax_ce_of_classes(
@@ -44,11 +44,10 @@ def softmax_ce_of_classes(
         class_weight: w_k (K,), of which `weight` has those of the examples; used if smoothed,
             and then above 0.
     """
-    if smoothing:
-        spread = _spread(z, axis, smoothing, class_weight)
-        losses: Tensor = _Smoothed.apply(z, c, axis, weight, total, 1 - smoothing, spread)
+    if not smoothing:
+        losses: Tensor = _SoftmaxOfClasses.apply(z, c, axis, weight, total)
     else:
-        losses = _SoftmaxOfClasses.apply(z, c, axis, weight, total)
+        losses = _Smoothed.apply(z, c, axis, weight, total, smoothing, class_weight)
     return losses
 
 
@@ -111,7 +110,8 @@ class _SoftmaxOfClasses(Function):
 class _Smoothed(Function):
     """The gradient is a(y − t) + b_Σ y − b, of a = (1 − ε)w and b_k = ε w_k/K with the sum b_Σ.
 
-    Its first part has the digits of the gradient without smoothing.
+    At the true class it is computed as y_c Σ_{k≠c} b_k − (a + b_c)(1 − y_c), which keeps the digits
+    of 1 − y_c.
     """
 
     @staticmethod
@@ -122,26 +122,30 @@ class _Smoothed(Function):
         axis: int,
         weight: Tensor | None,
         total: Tensor | float | None,
-        share: float,
-        spread: Tensor,
+        smoothing: float,
+        class_weight: Tensor | None,
     ) -> Tensor:
         at = c.unsqueeze(axis)
+        parts = _Parts.of(z, at, axis, smoothing, class_weight)
         below_top = z - z.amax(axis, keepdim=True)
         below = below_top.gather(axis, at)
-        every = _sum(below_top, axis, spread)
+        if class_weight is None:
+            every = _sum(below_top, axis).mul_(parts.each)
+        else:
+            every = _sum(below_top * parts.each, axis)
         e = below_top.exp_()
         own = e.gather(axis, at)
         others = _sum(e.scatter_(axis, at, torch.zeros_like(own)), axis)
         # −log y of the largest: where it is the true class, own − 1 is 0
         least = (own - 1).add_(others).log1p_()
-        whole = spread.sum()
-        a = share if weight is None else share * weight.unsqueeze(axis)
-        losses = (least - below).mul_(a).add_(least.mul_(whole).sub_(every))
-        # what is multiplied by (a + b_Σ)/Σe later
-        e.scatter_(axis, at, (own * whole - others * a) / (a + whole))
+        a = (1 - smoothing) * (1 if weight is None else weight.unsqueeze(axis))
+        factor = a + parts.whole
+        losses = (least - below).mul_(a).add_(least.mul_(parts.whole).sub_(every))
+        # e becomes what is multiplied by (a + b_Σ)/Σe later
+        slope = (own * parts.others - others * (a + parts.own)) / factor
         sums = own.add_(others)
-        e.addcmul_(sums / (a + whole), spread, value=-1)
-        per_sum = (a + whole) / sums
+        e.sub_(sums * parts.each / factor).scatter_(axis, at, slope)
+        per_sum = factor / sums
         if weight is not None:
             weight = weight.unsqueeze(axis)
             nothing = weight == 0
@@ -149,32 +153,56 @@ class _Smoothed(Function):
             per_sum.masked_fill_(nothing, 0.0)
             if not is_moderate(z):  # 0·NaN = 0
                 e.masked_fill_(nothing, 0.0)
-        ctx.axis, ctx.total, ctx.share = axis, total, share
-        ctx.save_for_backward(z, at, e, per_sum, weight, spread)
+        ctx.axis, ctx.total, ctx.smoothing = axis, total, smoothing
+        ctx.save_for_backward(z, at, e, per_sum, weight, class_weight)
         return losses.squeeze(axis) if total is None else losses.sum() / total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        z, at, e, per_sum, weight, spread = ctx.saved_tensors
+        z, at, e, per_sum, weight, class_weight = ctx.saved_tensors
         grad = grad.unsqueeze(ctx.axis) if ctx.total is None else grad / ctx.total
         if torch.is_grad_enabled():  # a derivative of the derivative is wanted
-            a = ctx.share if weight is None else ctx.share * weight
+            parts = _Parts.of(z, at, ctx.axis, ctx.smoothing, class_weight)
+            a = (1 - ctx.smoothing) * (1 if weight is None else weight)
             slopes = _gradient(z, at, ctx.axis) * a
-            slopes = slopes + z.softmax(ctx.axis) * spread.sum() - spread
-            slopes = slopes * grad
+            slopes = (slopes + z.softmax(ctx.axis) * parts.whole - parts.each) * grad
             if weight is not None:
                 slopes = slopes.masked_fill(weight == 0, 0.0)
             return slopes, *(None,) * 6
         return e * _weighed(per_sum, grad, weight, ctx.total), *(None,) * 6
 
 
-def _spread(z: Tensor, axis: int, smoothing: float, class_weight: Tensor | None) -> Tensor:
-    """ε w_k/K, along the axis of the classes."""
-    count = z.shape[axis]
-    weight = z.new_ones(count) if class_weight is None else class_weight.to(z.dtype)
-    shape = [1] * z.dim()
-    shape[axis] = count
-    return (weight * (smoothing / count)).view(shape)
+class _Parts(NamedTuple):
+    """Shares b_k = ε w_k/K that smoothing gives to the classes.
+
+    Attributes:
+        each: b, along the axis of the classes.
+        whole: their sum.
+        own: that of the true class.
+        others: the sum of the others.
+    """
+
+    each: Tensor | float
+    whole: Tensor | float
+    own: Tensor | float
+    others: Tensor | float
+
+    @classmethod
+    def of(
+        cls, z: Tensor, at: Tensor, axis: int, smoothing: float, class_weight: Tensor | None
+    ) -> _Parts:
+        count = z.shape[axis]
+        each = smoothing / count
+        if class_weight is None:
+            return cls(each, smoothing, each, each * (count - 1))
+        shares = class_weight.to(z.dtype) * each
+        own, others = (
+            part.index_select(0, at.reshape(-1)).view(at.shape)
+            for part in (shares, sum_of_others(shares))
+        )
+        shape = [1] * z.dim()
+        shape[axis] = count
+        return cls(shares.view(shape), shares.sum(), own, others)
 
 
 def _weighed(
@@ -193,12 +221,11 @@ def _gradient(z: Tensor, at: Tensor, axis: int) -> Tensor:
     return others.scatter(axis, at, -others.sum(axis, keepdim=True))
 
 
-def _sum(e: Tensor, axis: int, factor: Tensor | None = None) -> Tensor:
+def _sum(e: Tensor, axis: int) -> Tensor:
     """Sum along the axis, which is kept; along the last, a product takes a third of the time."""
     if axis in (-1, e.dim() - 1) and e.numel() > MANY and _is_plain(e):
-        ones = _ones(e.shape[-1], e.dtype, e.device) if factor is None else factor.flatten()
-        return e.matmul(ones).unsqueeze(-1)
-    return (e if factor is None else e * factor).sum(axis, keepdim=True)
+        return e.matmul(_ones(e.shape[-1], e.dtype, e.device)).unsqueeze(-1)
+    return e.sum(axis, keepdim=True)
 
 
 def _is_plain(e: Tensor) -> bool:

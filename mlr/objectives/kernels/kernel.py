@@ -57,6 +57,13 @@ def over_outputs(costs: Tensor) -> Tensor:
     return costs[..., 0] if costs.shape[-1] == 1 else costs.sum(-1)
 
 
+def sum_of_others(values: Tensor) -> Tensor:
+    """Σ_{j≠k} v_j (…, K), summed at the largest, where the total less v_k would cancel."""
+    index = values.abs().max(-1, keepdim=True).indices
+    others = values.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    return (others + values.gather(-1, index) - values).scatter(-1, index, others)
+
+
 def is_moderate(z: Tensor) -> bool:
     """Tell if all logits are seen to lie within ±`MODERATE`; only those on the CPU are seen."""
     if not (z.is_cpu and z.numel()):
