@@ -161,8 +161,14 @@ def test_keras_writes_no_settings_of_its_own(monkeypatch, tmp_path):
 
 
 def test_the_speed_of_a_batch_is_compared_with_torchs():
-    rows = list(objectives.rows(1, {8: 1.5}, calls=2))
-    assert [row.what.partition(",")[0] for row in rows] == [
+    rows = list(objectives.rows(1, {8: 1.5}, calls=2, shapes={(2, 3, 4): 2}))
+    assert [row.what.partition(",")[0] for row in rows[:4]] == [
         "softmax+ce", "softmax+ce", "sigmoid+bce", "linear+se"
     ]  # fmt: skip
-    assert all(row.value > 0 and row.most == 1.5 for row in rows)
+    assert all(row.value > 0 and row.most == 1.5 for row in rows[:4])
+    assert [row.what.partition("of class numbers")[2] for row in rows[4:]] == [
+        "", ", some without a label", ", weights", ", label smoothing", ", all of these"
+    ]  # fmt: skip
+    assert all(row.value > 0 and row.most == 1.2 for row in rows[4:])
+    assert (4096, 10) in objectives.SHAPES
+    assert (8, 21, 128, 128) in objectives.SHAPES
