@@ -258,7 +258,7 @@ class Objective(torch.nn.Module):
         assert self.kernel.of_classes is not None
         z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, batch.counts
         total: Tensor | float | None = None
-        if self.axis not in (None, -1):
+        if self.axis not in (None, -1, z.dim() - 1):
             axis = self.axis
             z = z.movedim(-1, axis)
         if not batch.looked:

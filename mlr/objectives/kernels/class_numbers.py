@@ -144,7 +144,11 @@ class _Smoothed(Function):
         # e becomes what is multiplied by (a + b_Σ)/Σe later
         slope = (own * parts.others - others * (a + parts.own)) / factor
         sums = own.add_(others)
-        e.sub_(sums * parts.each / factor).scatter_(axis, at, slope)
+        if isinstance(parts.each, Tensor):
+            e.addcmul_(sums / factor, parts.each, value=-1)
+        else:
+            e.sub_(sums * parts.each / factor)
+        e.scatter_(axis, at, slope)
         per_sum = factor / sums
         if weight is not None:
             weight = weight.unsqueeze(axis)
