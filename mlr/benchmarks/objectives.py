@@ -15,13 +15,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, worked
+from mlr.core.domains import IGNORED
 from mlr.objectives import Objective
 from mlr.training.background import threads
 
 CLASSES = 10
 PROMISED = MappingProxyType({4096: 1.0, 128: 1.2})
+SHAPES = MappingProxyType({(4096, CLASSES): 20, (8, 21, 128, 128): 1})
+"""Logits with class numbers, the classes along axis 1, and the calls per measure."""
+MOST_OF_NUMBERS = 1.2
 CALLS = 20
 """Calls per measure, so that it takes much longer than a tick of the clock."""
+MISSING = 0.2
+"""Share of examples without a label."""
 MORE = 25
 """Factor on the repeats, since a measure takes milliseconds only."""
 
@@ -30,7 +36,10 @@ OfLogits = Callable[[Tensor, Tensor], Tensor]
 
 
 def rows(
-    repeats: int, promised: Mapping[int, float] = PROMISED, calls: int = CALLS
+    repeats: int,
+    promised: Mapping[int, float] = PROMISED,
+    calls: int = CALLS,
+    shapes: Mapping[tuple[int, ...], int] = SHAPES,
 ) -> Iterator[BenchmarkRow]:
     """Measure each pair at each batch size: losses, their mean, and the backward pass."""
     for size, most in promised.items():
@@ -57,6 +66,41 @@ def rows(
                     most=most,
                     quantity=f"Objective {what} ÷ {theirs}",
                 )
+    yield from rows_of_numbers(repeats, shapes)
+
+
+def rows_of_numbers(repeats: int, shapes: Mapping[tuple[int, ...], int]) -> Iterator[BenchmarkRow]:
+    """Measure the mean of class numbers in place of `F.cross_entropy`, with its options."""
+    for shape, calls in shapes.items():
+        generator = torch.Generator().manual_seed(0)
+        z = torch.randn(shape, generator=generator).requires_grad_()
+        labels = (shape[0], *shape[2:])
+        every = torch.randint(shape[1], labels, generator=generator)
+        some = every.masked_fill(torch.rand(labels, generator=generator) < MISSING, IGNORED)
+        weight = torch.rand(shape[1], generator=generator) + 0.5
+        for words, t, options in (
+            ("", every, {}),
+            (", some without a label", some, {}),
+            (", weights", every, {"weight": weight}),
+            (", label smoothing", every, {"label_smoothing": 0.1}),
+            (", all of these", some, {"weight": weight, "label_smoothing": 0.1}),
+        ):
+            own = Objective("softmax", "ce", axis=1, reduction="mean", **options)
+            theirs = partial(functional.cross_entropy, **options)
+            with threads(1):
+                took, other = rounds(
+                    [worked(partial(_step, calls, function, z, t)) for function in (own, theirs)],
+                    repeats * MORE,
+                )
+            what = f"softmax+ce, {shape}, of class numbers{words}"
+            yield BenchmarkRow(
+                what,
+                duration(median(took) / calls),
+                f"{duration(median(other) / calls)}: F.cross_entropy",
+                Ratio.of(took, other),
+                most=MOST_OF_NUMBERS,
+                quantity=f"Objective {what} ÷ F.cross_entropy",
+            )
 
 
 def _targets(size: int) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:

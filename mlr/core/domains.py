@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+IGNORED = -100
+"""torch's class number of an example without a label."""
+
+
 class Region(ABC):
     """A domain."""
 

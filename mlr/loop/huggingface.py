@@ -16,7 +16,8 @@ from transformers import Trainer, TrainerCallback
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from mlr.core.checks import InputError
-from mlr.loop.evidence.recomputed import CLOSE, IGNORED
+from mlr.core.domains import IGNORED
+from mlr.loop.evidence.recomputed import CLOSE
 from mlr.loop.model_hooks import unwrapped
 from mlr.loop.probe import GradientProbe
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mlr.core.domains import IGNORED
 from mlr.loop.evidence import recomputed
 from mlr.loop.evidence.graph import SHAPES, operation, saved
-from mlr.loop.evidence.recomputed import IGNORED
 
 MOST_NODES = 40
 """Nodes of a loss that are read for its layout."""

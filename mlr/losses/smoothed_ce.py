@@ -48,4 +48,9 @@ class SmoothedCrossEntropy(Loss):
 
     def smoothed(self, targets: Tensor) -> Tensor:
         """Targets t' = (1 − ε)t + ε/K (…, K); for one output K is 2."""
-        return (1 - self.epsilon) * targets + self.epsilon / max(targets.shape[-1], 2)
+        return smoothed(targets, self.epsilon)
+
+
+def smoothed(targets: Tensor, share: float | Tensor) -> Tensor:
+    """Targets t' = (1 − ε)t + ε/K (…, K) for a share ε; for one output K is 2."""
+    return (1 - share) * targets + share / max(targets.shape[-1], 2)

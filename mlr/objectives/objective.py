@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from math import nan
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlr.core.checks import InputError, fraction, known, positive
-from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX, Levels
+from mlr.core.checks import fraction, known, positive
+from mlr.core.domains import IGNORED
 from mlr.heads.base import Head
 from mlr.losses import CrossEntropy, SmoothedCrossEntropy
 from mlr.losses.base import Loss
-from mlr.objectives import validation
 from mlr.objectives.autograd import attached, is_functional
-from mlr.objectives.compatibility import check_pair, find_head, find_loss, target_region
-from mlr.objectives.kernels.kernel import MODERATE, times
+from mlr.objectives.compatibility import check_pair, find_head, find_loss
+from mlr.objectives.kernels.kernel import is_moderate, times
 from mlr.objectives.kernels.table import kernel_of
 from mlr.objectives.options import Numbers, vector
-from mlr.objectives.reduction import REDUCTIONS, checked_sample_weight, labelled, total_weight
-from mlr.objectives.targets import IGNORED, ReadTargets, is_integer, outputs_last, read_numbers
+from mlr.objectives.reduction import (
+    REDUCTIONS,
+    checked_sample_weight,
+    divided,
+    labelled,
+    total_weight,
+)
+from mlr.objectives.targets import Reader, ReadTargets, is_transformed
 from mlr.objectives.weighting import Weighting
 
-FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-HALVES = {torch.float16, torch.bfloat16}
 USUAL = {
     **{"axis": -1, "ignore_index": IGNORED, "label_smoothing": 0.0, "temperature": 1.0},
     "reduction": "none",
@@ -126,22 +129,19 @@ class Objective(torch.nn.Module):
             if shown == "prior" and found is not None:
                 found = (found / found.sum()).log()
             self.register_buffer(name, found)
-        self._per_target = self.head.range.per_target
-        self._refused = [self._refuses(n * self._per_target) for n in (1, 2)]
+        self._reader = Reader(
+            self.head,
+            self.loss,
+            outputs=outputs,
+            strict=strict,
+            axis=axis,
+            ignore_index=ignore_index,
+        )
         self._find_kernel()
         self._weighting.check(self._buffers, self.label_smoothing)
         self._fitting: set[int] = set()
         if outputs is not None:
             self._check_lengths(outputs)
-        region = target_region(self.head, self.loss)
-        self._any_target = region == REALS
-        self._levels = isinstance(region, Levels)
-        self._sum_to_1 = region.least_outputs > 1
-        self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
-        alone = self.head.range.least_outputs == 1
-        self._unsure_of_axis = axis == -1 and outputs is None and alone
-        # a list: nn.Module looks closely at every attribute that is set
-        self._calls = [0]
         self._plain = reduction == "none" and axis == -1 and not self._changes_losses()
 
     def losses(
@@ -156,7 +156,7 @@ class Objective(torch.nn.Module):
             return self._of_rows(logits, targets)
         batch, dtype = self._read(logits, targets)
         if self._is_direct(batch, sample_weight):
-            return self._of_numbers(batch, None).to(dtype)
+            return self._of_numbers(batch, "none").to(dtype)
         return self._each(batch, sample_weight).to(dtype)
 
     def gradient(
@@ -168,8 +168,7 @@ class Objective(torch.nn.Module):
             InputError: as `forward`.
         """
         if self._plain and sample_weight is None and targets.is_floating_point():
-            self._checked(logits, targets)
-            logits, targets, dtype = _computed(logits, targets)
+            logits, targets, dtype, _ = self._reader.read_rows(logits, targets)
             return self.kernel.gradient(logits, targets).to(dtype)
         batch, dtype = self._read(logits, targets)
         z, q, factor = self._weighting.form(batch, self._buffers)
@@ -178,13 +177,15 @@ class Objective(torch.nn.Module):
             slopes = slopes * factor.unsqueeze(-1)
         if slopes.dim() > batch.logits.dim():
             slopes = slopes.squeeze(-1)
-        each: Tensor | float = 1 / self.temperature
+        if self.temperature != 1:
+            slopes = slopes / self.temperature
         if sample_weight is not None:
-            each = each * checked_sample_weight(sample_weight, slopes[..., 0]).unsqueeze(-1)
+            slopes = slopes * checked_sample_weight(sample_weight, slopes[..., 0]).unsqueeze(-1)
         total = self._total(batch, sample_weight)
-        slopes = slopes * (each if total is None else each / total)
-        if batch.ignored is not None:  # last, for the total of none is 0
-            slopes = slopes.masked_fill(batch.ignored.unsqueeze(-1), 0.0)
+        if total is not None:
+            slopes = divided(slopes, total, 0.0)
+        if batch.has_label is not None:  # last, for the total of none is 0
+            slopes = slopes.masked_fill(~batch.has_label.unsqueeze(-1), 0.0)
         if self.axis is None:
             slopes = slopes.squeeze(-1)
         elif self.axis != -1:
@@ -207,18 +208,16 @@ class Objective(torch.nn.Module):
         if self._plain and sample_weight is None and targets.is_floating_point():
             return self._of_rows(logits, targets)
         batch, dtype = self._read(logits, targets)
-        total = self._total(batch, sample_weight)
         if self._is_direct(batch, sample_weight):
-            losses = self._of_numbers(batch, total)
+            losses = self._of_numbers(batch, self.reduction)
         else:
-            losses = self._each(batch, sample_weight)
-            losses = losses if total is None else losses.sum() / total
+            losses, total = self._each(batch, sample_weight), self._total(batch, sample_weight)
+            losses = losses if total is None else divided(losses.sum(), total, nan)
         return losses if losses.dtype == dtype else losses.to(dtype)
 
     def _of_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
         """L (…) of logits and rows (…, K) without any option."""
-        seen = self._checked(logits, targets)
-        logits, targets, dtype = _computed(logits, targets)
+        logits, targets, dtype, seen = self._reader.read_rows(logits, targets)
         losses = self._computed_losses(logits, targets, seen)
         return losses if losses.dtype == dtype else losses.to(dtype)
 
@@ -226,35 +225,18 @@ class Objective(torch.nn.Module):
         """L (…) of the kernel; `seen` says that all targets are seen to be hard."""
         kernel = self.kernel
         with_graph = torch.is_grad_enabled() and (logits.requires_grad or targets.requires_grad)
-        if kernel.differentiable or not (with_graph or _transformed()):
+        if kernel.differentiable or not (with_graph or is_transformed()):
             return kernel.losses(logits, targets)
-        if kernel.hard_losses is not None and seen and _is_moderate(logits):
+        if kernel.hard_losses is not None and seen and is_moderate(logits):
             return kernel.hard_losses(logits, targets)
         return attached(kernel, logits, targets)
 
     def _read(self, logits: Tensor, targets: Tensor) -> tuple[ReadTargets, torch.dtype]:
-        """Judge logits and targets; both in the type of kernels, and the type of the results."""
-        z, t = outputs_last(logits, targets, self.axis)
-        looked = logits.is_cpu and not (torch.compiler.is_compiling() or _transformed())
-        if not (is_integer(t) and t.shape == z.shape[:-1]):
-            hard = self._checked(z, t)
-            self._check_lengths(z.shape[-1])
-            if self.ignore_index >= 0:
-                raise InputError(validation.no_numbers(self.ignore_index, t))
-            z, t, dtype = _computed(z, t)
-            return ReadTargets(z, t, None, None, hard, looked), dtype
-        width = self._check_width(z)
-        of_numbers = width == 1 and self._any_target and not self.head.ordered
-        if self._per_target > 1 or of_numbers:
-            raise InputError(validation.no_classes(self.loss, t))
-        self._check_lengths(width)
-        classes = width + 1 if self.head.ordered else max(width, 2)
-        numbers, ignored = read_numbers(t, width, classes, self.ignore_index, looked)
-        if looked:
-            self._look_at(z)
-        z, _, dtype = _computed(z, z)
-        rows = self.head.encode(numbers, width).to(z.dtype) if self.head.ordered else None
-        return ReadTargets(z, rows, numbers, ignored, True, looked), dtype
+        """Judge logits, targets, and the lengths of weights."""
+        weight = None if self.kernel.of_classes is None else self._buffers["weight"]
+        batch, dtype = self._reader.read(logits, targets, weight)
+        self._check_lengths(batch.logits.shape[-1])
+        return batch, dtype
 
     def _each(self, batch: ReadTargets, sample_weight: Tensor | None) -> Tensor:
         """L (…), weighted, and 0 where it is ignored."""
@@ -268,19 +250,28 @@ class Objective(torch.nn.Module):
             losses = losses.sum(-1)
         if sample_weight is not None:
             losses = times(checked_sample_weight(sample_weight, losses), losses)
-        return losses if batch.ignored is None else losses.masked_fill(batch.ignored, 0.0)
+        return losses if batch.has_label is None else losses.masked_fill(~batch.has_label, 0.0)
 
-    def _of_numbers(self, batch: ReadTargets, total: Tensor | float | None) -> Tensor:
-        """L (…) of class numbers without one-hot rows, or Σ L / total."""
+    def _of_numbers(self, batch: ReadTargets, reduction: str) -> Tensor:
+        """L (…) of class numbers without one-hot rows, or their reduction."""
         assert batch.numbers is not None
         assert self.kernel.of_classes is not None
-        z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, self.weight
-        if self.axis not in (None, -1):
+        z, axis, weight = self._weighting.shifted(batch.logits, self._buffers), -1, batch.counts
+        total: Tensor | float | None = None
+        if self.axis not in (None, -1, z.dim() - 1):
             axis = self.axis
             z = z.movedim(-1, axis)
-        if weight is not None:
-            weight = weight.to(z.dtype)[batch.numbers]
-        return self.kernel.of_classes(z, batch.numbers, axis, weight, batch.ignored, total)
+        if not batch.looked:
+            weight = self._weighting.of_numbers(batch, self._buffers["weight"])
+        if reduction == "mean":
+            if weight is None:
+                total = batch.labelled
+            else:
+                total = weight.sum().item() if batch.looked else weight.sum()
+        elif reduction != "none":
+            total = self._total(batch, None)
+        smoothing, of_class = self._weighting.smoothing, self._buffers["weight"]
+        return self.kernel.of_classes(z, batch.numbers, axis, weight, total, smoothing, of_class)
 
     def _is_direct(self, batch: ReadTargets, sample_weight: Tensor | None) -> bool:
         """Tell if losses of this batch are computed without one-hot rows."""
@@ -289,7 +280,7 @@ class Objective(torch.nn.Module):
             and batch.numbers is not None
             and sample_weight is None
             and batch.logits.shape[-1] > 1
-            and not self._weighting.smoothing
+            and self._weighting.smooths_directly(self._buffers["weight"], batch.looked)
             and not torch.compiler.is_compiling()
             and not is_functional()
         )
@@ -302,7 +293,7 @@ class Objective(torch.nn.Module):
             return 1
         if self.reduction == "plain_mean":
             return labelled(batch)
-        each, weights = self._weighting.of_mean(batch, self.weight)
+        each, weights = self._weighting.of_mean(batch, self._buffers["weight"])
         if sample_weight is not None:
             own = checked_sample_weight(sample_weight, batch.logits[..., 0].detach())
             weights.append(own)
@@ -345,73 +336,12 @@ class Objective(torch.nn.Module):
             ]
         )
 
-    def _refuses(self, width: int) -> bool:
-        """Tell if logits of this width are illegal, found once and not at every step."""
-        try:
-            check_pair(self.head, self.loss, width, self.strict)
-        except InputError:
-            return True
-        return False
-
-    def _checked(self, logits: Tensor, targets: Tensor) -> bool:
-        """Judge shapes, types and values; True if all targets are seen to be hard."""
-        count, types = self._per_target, (logits.dtype, targets.dtype)
-        same = logits.shape == targets.shape if count == 1 else False
-        if not same or not FLOATS.issuperset(types):
-            validation.check_shapes(logits, targets, count)
-        self._check_width(logits)
-        if not logits.is_cpu or torch.compiler.is_compiling() or _transformed():
-            return False
-        return self._check_values(logits, targets)
-
-    def _check_width(self, logits: Tensor) -> int:
-        """Judge the number of outputs, and return it."""
-        width = logits.shape[-1] if logits.dim() else 0
-        if width == 0 or (self.outputs is not None and width != self.outputs):
-            self._refuse_width(logits)
-        if self._refused[width > self._per_target]:
-            check_pair(self.head, self.loss, width, self.strict)
-        return width
-
-    def _refuse_width(self, logits: Tensor) -> None:
-        if logits.dim() == 0:
-            raise InputError("logits of shape () have no output axis; use shape (…, K).")
-        raise InputError(
-            f"logits of shape {tuple(logits.shape)} have {logits.shape[-1]} outputs, but this "
-            f"objective was made for outputs={self.outputs or 'at least 1'}."
-        )
-
-    def _check_values(self, logits: Tensor, targets: Tensor) -> bool:
-        """Refuse targets that are none of the loss, warn of logits that are probabilities.
-
-        Returns:
-            Whether all targets are hard: 0 or 1, and one-hot where they must sum to 1.
-        """
-        self._look_at(logits)
-        if self._any_target or not targets.numel():
-            return False
-        looks = not self.loss.of_head and not self._levels
-        if looks and _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
-            return True
-        validation.check_targets(self.head, self.loss, targets)
-        return False
-
-    def _look_at(self, logits: Tensor) -> None:
-        """Warn of logits that are probabilities, or examples without an output axis."""
-        self._calls[0] += 1
-        # at calls 1, 2, 4, 8 …: who passes probabilities does so from the first
-        if self._calls[0].bit_count() > 1:
-            return
-        if self._squashes and validation.warn_of_probabilities(self.head, logits):
-            self._squashes = False
-        if self._unsure_of_axis and validation.warn_of_one_example(logits):
-            self._unsure_of_axis = False
-
     def _repr_html_(self) -> str:
         """Display the curves of loss and gradient in a notebook."""
         from mlr.objectives.display import html
 
-        return html(self.head, self.loss, self.kernel, self.outputs)
+        # that of the pair, whatever weights are set
+        return html(self.head, self.loss, kernel_of(self.head, self.loss)[0], self.outputs)
 
     def __getstate__(self) -> dict[str, Any]:
         made = ("kernel", "_weighting")  # again, by `__setstate__`
@@ -420,42 +350,3 @@ class Objective(torch.nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._find_kernel()
-
-
-def _computed(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
-    """Logits and targets in the type that kernels compute in, and the type of the results."""
-    dtype = logits.dtype
-    if targets.dtype == dtype and dtype not in HALVES:
-        return logits, targets, dtype
-    if dtype in HALVES:
-        autocast = torch.is_autocast_enabled(logits.device.type)
-        return logits.float(), targets.float(), torch.float32 if autocast else dtype
-    return logits, targets.to(dtype), dtype
-
-
-def _is_hard(targets: Tensor, sum_to_1: bool) -> bool:
-    """Tell if all targets are 0 or 1, and sum to 1 over the outputs where they must."""
-    targets = targets.detach()
-    low, high = torch.aminmax(torch.addcmul(targets, targets, targets, value=-1))
-    if low.item() != 0.0 or high.item() != 0.0:
-        return False
-    if not sum_to_1:
-        return True
-    # as exact for zeros and ones as a sum over the outputs, which takes half as long again
-    low, high = torch.aminmax(targets.matmul(_ones(targets.shape[-1], targets.dtype)))
-    return low.item() == 1.0 and high.item() == 1.0
-
-
-@lru_cache(maxsize=64)
-def _ones(count: int, dtype: torch.dtype) -> Tensor:
-    return torch.ones(count, dtype=dtype, device="cpu")
-
-
-def _is_moderate(logits: Tensor) -> bool:
-    low, high = torch.aminmax(logits.detach())  # which needs no graph
-    return low.item() > -MODERATE and high.item() < MODERATE
-
-
-def _transformed() -> bool:
-    """Return True inside a transform of torch.func, where values are not to be looked at."""
-    return torch._C._are_functorch_transforms_active()

@@ -22,7 +22,7 @@ REDUCTIONS = ("none", "mean", "plain_mean", "sum")
 
 def labelled(batch: ReadTargets) -> Tensor | int:
     """Count the examples that have a label, at least 1."""
-    count = _counted(batch)
+    count = batch.labelled
     return max(count, 1) if isinstance(count, int) else count.clamp(min=1)
 
 
@@ -34,18 +34,20 @@ def total_weight(batch: ReadTargets, weights: list[Tensor], each: Tensor | float
         weights: of the examples, each (…); without any each example counts 1.
         each: of the outputs of an example.
     """
-    ignored = batch.ignored
     if not weights:
-        return each * _counted(batch)
+        return each * batch.labelled
     product = prod(weights[1:], start=weights[0])
-    return each * (product if ignored is None else product.masked_fill(ignored, 0.0)).sum()
+    if batch.has_label is not None:
+        product = product.masked_fill(~batch.has_label, 0.0)
+    return each * product.sum()
 
 
-def _counted(batch: ReadTargets) -> Tensor | int:
-    if batch.ignored is None:
-        return batch.examples
-    # a sum of integers is divided in float32, whatever the logits are
-    return batch.examples - batch.ignored.sum(dtype=batch.logits.dtype)
+def divided(values: Tensor, total: Tensor | float, of_nothing: float) -> Tensor:
+    """Values by a total weight; `of_nothing` where it is 0, which no gradient passes."""
+    if not isinstance(total, Tensor):
+        return values / total
+    nothing = total == 0
+    return (values / total.masked_fill(nothing, 1.0)).masked_fill(nothing, of_nothing)
 
 
 def checked_sample_weight(weight: Tensor, like: Tensor) -> Tensor:

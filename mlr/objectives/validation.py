@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError, users_stacklevel
-from mlr.core.domains import Distributions, Interval, Levels, Region
+from mlr.core.domains import IGNORED, Distributions, Interval, Levels, Region
 from mlr.heads import Beta, Gamma, Gaussian, Head, Poisson
 from mlr.losses.base import Loss
 from mlr.objectives.compatibility import target_region
 
-NO_LABEL = (-100, 255, -1)
+NO_LABEL = (IGNORED, 255, -1)
 """Numbers that usually mark examples without a label."""
 FEWEST = 32
 """Fewer numbers in [0, 1] may well be logits."""

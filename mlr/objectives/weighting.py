@@ -27,6 +27,7 @@ from mlr.losses import (
     Tversky,
 )
 from mlr.losses.base import Loss
+from mlr.losses.smoothed_ce import smoothed
 from mlr.objectives.compatibility import target_region
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.linear import LINEAR_SE
@@ -193,6 +194,27 @@ class Weighting:
             return (weight.sum() if squares or self.kernel is LINEAR_SE else each), []
         return each, [] if batch.numbers is None else [weight[batch.numbers]]
 
+    def smooths_directly(self, weight: Tensor | None, looked: bool) -> bool:
+        """Tell if smoothed class numbers keep their digits without rows of targets.
+
+        The logarithm of the largest probability is rounded at 1 there, where the true class is
+        another. That is lost in the cost of the true class, unless its weight is far below those
+        of others.
+        """
+        if not self.smoothing or weight is None:
+            return True
+        if not looked:
+            return False
+        least, mean = weight.amin().item(), weight.mean().item()
+        return self.smoothing * mean <= 4 * (1 - self.smoothing) * least
+
+    def of_numbers(self, batch: ReadTargets, weight: Tensor | None) -> Tensor:
+        """Weights (…) of examples by their class numbers, 0 without a label: no value is seen."""
+        assert batch.numbers is not None
+        assert batch.has_label is not None
+        counts = batch.has_label.to(batch.logits.dtype)
+        return counts if weight is None else counts * weight.to(counts.dtype)[batch.numbers]
+
 
 def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
     if head.range.per_target > 1 or loss.domain.per_target > 1:
@@ -205,11 +227,6 @@ def _weighs(head: Head, loss: Loss, kernel: Kernel, of_outputs: bool) -> Weighs:
     if loss.linear_in_targets or smooths or kernel is SOFTMAX_CE:
         return Weighs.CLASSES
     return Weighs.OUTPUTS if of_outputs and head.range.least_outputs == 1 else Weighs.EXAMPLES
-
-
-def smoothed(t: Tensor, share: float | Tensor) -> Tensor:
-    """(1 − ε)t + ε/K of targets (…, K); K is 2 for one output."""
-    return (1 - share) * t + share / max(t.shape[-1], 2)
 
 
 def of_classes(weight: Tensor, t: Tensor, hard: bool) -> Weighed:

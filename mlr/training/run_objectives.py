@@ -14,10 +14,11 @@ from mlr.core.domains import LEVELS
 from mlr.heads import Head
 from mlr.heads.functions import log_odds
 from mlr.losses import CrossEntropy, Loss, SmoothedCrossEntropy
+from mlr.losses.smoothed_ce import smoothed
 from mlr.objectives import Objective
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.table import kernel_of, on_predictions
-from mlr.objectives.weighting import of_classes, of_yes_and_no, smoothed
+from mlr.objectives.weighting import of_classes, of_yes_and_no
 
 ClassWeights = tuple[float, ...] | None
 

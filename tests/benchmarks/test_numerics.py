@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import re
@@ -161,8 +162,37 @@ def test_keras_writes_no_settings_of_its_own(monkeypatch, tmp_path):
 
 
 def test_the_speed_of_a_batch_is_compared_with_torchs():
-    rows = list(objectives.rows(1, {8: 1.5}, calls=2))
-    assert [row.what.partition(",")[0] for row in rows] == [
+    rows = list(objectives.rows(1, {8: 1.5}, calls=2, shapes={(2, 3, 4): 2}))
+    assert [row.what.partition(",")[0] for row in rows[:4]] == [
         "softmax+ce", "softmax+ce", "sigmoid+bce", "linear+se"
     ]  # fmt: skip
-    assert all(row.value > 0 and row.most == 1.5 for row in rows)
+    assert all(row.value > 0 and row.most == 1.5 for row in rows[:4])
+    assert [row.what.partition("of class numbers")[2] for row in rows[4:]] == [
+        "", ", some without a label", ", weights", ", label smoothing", ", all of these"
+    ]  # fmt: skip
+    assert all(row.value > 0 and row.most == 1.2 for row in rows[4:])
+    assert (4096, 10) in objectives.SHAPES
+    assert (8, 21, 128, 128) in objectives.SHAPES
+
+
+def test_the_page_has_the_recorded_ratios():
+    """The last record of each machine: the page names them Intel and AMD."""
+    page = (Path(__file__).parents[2] / "mlr" / "docs" / "objective.md").read_text()
+    with (Path(objectives.__file__).parent / "history.csv").open() as file:
+        records = {
+            (row["machine"].split()[0].partition("(")[0], row["quantity"]): float(row["ratio"])
+            for row in csv.DictReader(file)
+        }
+    for pair, other in (
+        ("softmax+ce", "F.cross_entropy of class numbers"),
+        ("sigmoid+bce", "F.binary_cross_entropy_with_logits"),
+        ("linear+se", "F.mse_loss"),
+    ):
+        start = f"| {pair.replace('+', ' + ')} |"
+        (line,) = (one for one in page.splitlines() if one.startswith(start))
+        expected = [
+            f"{records[machine, f'Objective {pair}, ({size}, 10) ÷ {other}']:.2f}"
+            for size in (4096, 128)
+            for machine in ("Intel", "AMD")
+        ]
+        assert [cell.strip() for cell in line.split("|")[3:-1]] == expected

@@ -6,8 +6,10 @@ import math
 import re
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-from mlr.objectives import KERNELS, Objective
+from mlr.objectives import KERNELS, Objective, display
 from mlr.objectives.display import PairCurve, curves
 from tests.looping import looped
 
@@ -45,6 +47,18 @@ def test_what_a_notebook_shows():
     assert shown.startswith("<div><b>head=clipped_linear loss=matching</b>")
     assert shown.count("<svg") == 1
     assert not re.search("<(script|!DOCTYPE)", shown)
+
+
+def test_the_pair_is_drawn_whatever_weights_are_set(monkeypatch):
+    """Weights of smoothed_ce are computed by another kernel, of smoothed targets."""
+    drawn_kernels = []
+    monkeypatch.setattr(display, "html", lambda head, loss, kernel, outputs: kernel)
+    for weight in (None, [1.0, 2.0, 3.0]):
+        drawn_kernels.append(Objective("softmax", "smoothed_ce", weight=weight)._repr_html_())
+    z, t = torch.tensor([[0.0, 1.0, -1.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    plain, weighted = (kernel.losses(z, t).item() for kernel in drawn_kernels)
+    expected = F.cross_entropy(z, torch.tensor([0]), label_smoothing=0.1).item()
+    assert plain == weighted == pytest.approx(expected, rel=1e-6)
 
 
 @looped("head, loss", [*KERNELS])

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from mlr.core.checks import InputError
 from mlr.objectives import Objective
 from tests.objectives.exactness import limit
-from tests.objectives.mp_reference import BITS, distance, mpf, reference
+from tests.objectives.mp_reference import BITS, distance, mp, mpf, predictions, reference
 from tests.objectives.oracle import term_sizes
 
 K = 3
@@ -81,6 +81,46 @@ def test_class_numbers_are_as_exact_as_the_oracle_asks(dtype, scale, axis):
             far = distance(got, exact, mpf(str(term)), dtype)
             if abs(exact) > 64 * torch.finfo(dtype).smallest_normal:
                 assert far <= limit("softmax", "ce"), (z[row], got, exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_smoothed_class_numbers_are_as_exact_as_soft_rows(dtype):
+    """By autograd, against 500 digits; the last weights are those that need rows."""
+    generator = torch.Generator().manual_seed(3)
+    for scale, axis, epsilon, weight in (
+        (1.0, -1, 0.1, None),
+        (12.0, 1, 0.5, [0.5, 2.0, 1.0]),
+        (90.0, -1, 0.01, [0.01, 0.02, 5.0]),
+        (12.0, 1, 0.9, [0.001, 1.0, 5.0]),
+    ):
+        # multiples of 1/64, whose differences are exact
+        z = ((torch.randn(8, K, generator=generator) * scale * 64).round() / 64).to(dtype)
+        c = torch.arange(8) % K
+        z[4:].scatter_(1, c[4:, None], 20 * scale)  # sure and right
+        leaf = (z.t()[None] if axis == 1 else z).clone().requires_grad_()
+        w = None if weight is None else torch.tensor(weight, dtype=dtype)
+        losses = Objective("softmax", "ce", axis=axis, weight=w, label_smoothing=epsilon)(
+            leaf, c[None] if axis == 1 else c
+        )
+        losses.sum().backward()
+        slopes = leaf.grad[0].t() if axis == 1 else leaf.grad
+        w = [mpf(1)] * K if w is None else [mpf(one) for one in w.tolist()]
+        for row in range(8):
+            y = predictions("softmax", [mpf(one) for one in z[row].tolist()])
+            q = [(epsilon / mpf(K) + (1 - mpf(epsilon)) * (k == int(c[row]))) * w[k]
+                 for k in range(K)]  # fmt: skip
+            value = -sum(a * mp.log(b) for a, b in zip(q, y, strict=True))
+            # sums of K terms round by half an ulp each
+            assert distance(losses.flatten()[row].item(), value, mpf(0), dtype) <= 4 + K / 2
+            for j in range(K):
+                parts = [q[k] * (y[j] if k != j else -rest(y, j)) for k in range(K)]
+                largest = max(abs(part) for part in parts)
+                far = distance(slopes[row, j].item(), sum(parts), largest, dtype)
+                assert far <= 4 + K / 2, (scale, row, j)
+
+
+def rest(y: list[mpf], own: int) -> mpf:
+    return sum(one for k, one in enumerate(y) if k != own)
 
 
 def losses_shape(axis: int) -> tuple[int, ...]:
@@ -162,6 +202,55 @@ def test_a_mean_without_labels_is_nan_with_gradient_0(weight):
     assert loss.isnan()
     assert not z.grad.any()
     assert not objective.gradient(Z, torch.full((5,), -100)).any()
+
+
+@pytest.mark.parametrize(
+    ("pair", "targets"),
+    [("softmax+ce", C), ("softmax+ce", HOT), ("sigmoid+bce", HOT), ("softmax+focal", C)],
+)
+def test_a_mean_of_no_examples_is_nan_with_an_empty_gradient(pair, targets):
+    objective, z = Objective(*pair.split("+"), reduction="mean"), Z[:0].clone().requires_grad_()
+    loss = objective(z, targets[:0])
+    loss.backward()
+    assert loss.isnan()
+    assert z.grad.shape == objective.gradient(Z[:0], targets[:0]).shape == (0, K)
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"), [("ce", {}), ("ce", {"label_smoothing": 0.1}), ("focal", {})]
+)
+def test_a_mean_of_examples_that_weigh_nothing_is_nan_with_gradient_0(loss, options):
+    objective = Objective("softmax", loss, weight=[0.0, 1.0, 1.0], reduction="mean", **options)
+    z, c = Z.clone().requires_grad_(), torch.tensor([0, 0, -100, 0, -100])
+    value = objective(z, c)
+    value.backward()
+    assert value.isnan()
+    assert not z.grad.any()
+    assert not objective.gradient(Z, c).any()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_example_without_a_label_may_be_no_number(smoothing):
+    objective = Objective("softmax", "ce", reduction="mean", label_smoothing=smoothing)
+    z, c = torch.tensor([[math.nan] * K, [0.0] * K], requires_grad=True), torch.tensor([-100, 1])
+    loss = objective(z, c)
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(K))
+    assert z.grad[0].tolist() == [0.0] * K
+    assert z.grad[1, 1].item() == pytest.approx(1 / 3 - (1 - smoothing) - smoothing / 3)
+
+
+def test_many_classes_far_apart_are_no_infinity():
+    """Within the reach of e^z one by one, but not added up in float32."""
+    z = torch.full((1, 50_000), 39.0)
+    z[0, 0] = -39.0
+    expected = 78 + math.log(49_999)
+    for targets in (torch.tensor([0]), F.one_hot(torch.tensor([0]), 50_000).float()):
+        leaf = z.clone().requires_grad_()
+        loss = Objective("softmax", "ce")(leaf, targets)
+        loss.sum().backward()
+        assert loss.item() == pytest.approx(expected, rel=1e-6)
+        assert leaf.grad.isfinite().all()
 
 
 def test_what_weighs_nothing_costs_nothing_however_wrong_it_is():
@@ -322,6 +411,23 @@ def test_calls_that_do_not_fit_are_refused(options, z, t, sentence):
     for function in (objective, objective.losses, objective.gradient):
         with pytest.raises(InputError, match=re.escape(sentence)):
             function(z, t)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "numbers", "found"),
+    [
+        (-100, [0, -100, -1, 2], -1), (-100, [0, -100, 1, 3], 3), (-100, [-101, -100, 1, 2], -101),
+        (255, [0, 255, -100, 2], -100), (2, [0, 2, 3, 2], 3), (2, [0, 2, -100, 2], -100),
+        (1, [0, -1, 1, 2], -1),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_no_class_are_found_among_the_ignored(ignored, numbers, found):
+    for pair in (("softmax", "ce"), ("softmax", "se")):
+        objective = Objective(*pair, ignore_index=ignored)
+        with pytest.raises(InputError, match=f"targets hold the class {found}, but 3 outputs have"):
+            objective(Z[:4], torch.tensor(numbers))
+        numbers_of_classes = torch.tensor([n if n != found else ignored for n in numbers])
+        assert objective(Z[:4], numbers_of_classes).isfinite().all()
 
 
 def test_sample_weights_of_another_shape_are_refused():

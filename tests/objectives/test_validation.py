@@ -73,6 +73,16 @@ def test_the_sentence_says_what_was_found_and_what_is_needed(head, loss, z, t, s
         (objective if way == "with_graph" else getattr(objective, way))(z, t)
 
 
+def test_whole_numbers_of_a_density_are_no_classes():
+    counts = CLASSES.clamp(max=1)
+    for options, z in (({}, Z[:, :1]), ({}, Z[:, :3]), ({"axis": None}, Z[:, 0])):
+        objective = Objective("poisson", "nll", **options)
+        for function in (objective, objective.losses, objective.gradient):
+            with pytest.raises(InputError, match="are class numbers, but loss=nll takes real numb"):
+                function(z, counts)
+    assert Objective("poisson", "nll")(Z[:, :1], counts[:, None].float()).isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("head", "loss", "z", "t"),
     [

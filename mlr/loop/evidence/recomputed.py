@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mlr.core.domains import IGNORED
+
 CLOSE = 1e-4
 """Relative distance of a candidate from the loss."""
 MOST = 1 << 20
 """Numbers in the outputs above which a loss is not computed again."""
-IGNORED = -100
-"""Class number that `cross_entropy` leaves out."""
 BROADCAST = "broadcast+"
 """Prefix of a loss of outputs (B, 1) and targets (B,), or the other way round: of B × B numbers."""
 COSINE = "cosine"

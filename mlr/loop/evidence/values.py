@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mlr.core.domains import IGNORED
 from mlr.loop.evidence.graph import GraphSeen
-from mlr.loop.evidence.recomputed import IGNORED
 
 MOST = 1 << 15
 """Numbers of a tensor above which only its first examples are looked at."""

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlr.densities.special import excess_of_log1p
 from mlr.losses import (
     Asymmetric,
     BinaryCrossEntropy,
@@ -94,25 +95,13 @@ def poly1(epsilon: float) -> ClassCost:
             lambda term: term.cost + epsilon * term.rest, lambda term: 1 + epsilon * term.p
         )
     return ClassCost(
-        lambda term: _part(1 + epsilon, term.cost) - epsilon * _beyond_first(term),
+        lambda term: (
+            _part(1 + epsilon, term.cost)
+            # −log p − (1 − p)
+            - epsilon * excess_of_log1p(-term.rest, -term.cost)
+        ),
         lambda term: (1 + epsilon) - epsilon * term.rest,
     )
-
-
-def _beyond_first(term: ClassTerm) -> Tensor:
-    """−log p − (1 − p) = Σ_{j≥2} (1 − p)^j/j."""
-    # with s = r/(2 − r) of r = 1 − p it is sr + 2s³(1/3 + s²/5 + s⁴/7 + …)
-    r = term.rest.clamp(max=0.5)
-    s = r / (2 - r)
-    square, series = s * s, torch.zeros_like(s)
-    for n in range(2 * SERIES + 1, 1, -2):
-        series = series * square + 1 / n
-    near = s * r + 2 * s * square * series
-    return torch.where(term.rest > 0.5, term.cost - term.rest, near)
-
-
-SERIES = 17
-"""Terms of the series of a logarithm, each a ninth of the one before at most: 1e-17 is left."""
 
 
 def shifted(gamma: float, margin: float) -> ClassCost:

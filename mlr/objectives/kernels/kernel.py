@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 TensorFunction = Callable[[Tensor, Tensor], Tensor]
@@ -13,8 +14,9 @@ TensorFunction = Callable[[Tensor, Tensor], Tensor]
 ClassFunction = Callable[..., Tensor]
 """Logits z and class numbers c, with the further arguments of `class_numbers`, → losses."""
 
-MODERATE = 40.0
-"""Logits within it have differences whose exponentials are numbers of float32."""
+MODERATE = 36.0
+"""Logits within it have differences whose exponentials, and a million of these added up, are
+numbers of float32."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,18 @@ def times(weight: Tensor, cost: Tensor) -> Tensor:
 def over_outputs(costs: Tensor) -> Tensor:
     """Sum costs ≥ 0 (…, K) over the outputs; of a single one it is no operation."""
     return costs[..., 0] if costs.shape[-1] == 1 else costs.sum(-1)
+
+
+def sum_of_others(values: Tensor) -> Tensor:
+    """Σ_{j≠k} v_j (…, K), summed at the largest, where the total less v_k would cancel."""
+    index = values.abs().max(-1, keepdim=True).indices
+    others = values.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    return (others + values.gather(-1, index) - values).scatter(-1, index, others)
+
+
+def is_moderate(z: Tensor) -> bool:
+    """Tell if all logits are seen to lie within ±`MODERATE`; only those on the CPU are seen."""
+    if not (z.is_cpu and z.numel()):
+        return False
+    low, high = torch.aminmax(z.detach())  # which needs no graph
+    return low.item() > -MODERATE and high.item() < MODERATE

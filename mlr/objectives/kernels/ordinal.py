@@ -16,33 +16,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mlr.core.domains import LEVELS
 from mlr.heads.functions import sigmoid, softplus
 from mlr.heads.ordinal.cumulative import thresholds
 from mlr.objectives.kernels.kernel import Kernel, times
 
 
-def _shares(t: Tensor) -> tuple[Tensor, Tensor]:
-    """q_(k−1) and q_k (…, K − 1) for k = 1 … K − 1."""
-    one = torch.ones_like(t[..., :1])
-    shares = -t.diff(prepend=one, append=torch.zeros_like(one))
-    return shares[..., :-1], shares[..., 1:]
-
-
 def corn_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ t_k s(−z_k) + q_(k−1) s(z_k)."""
-    ended, _ = _shares(t)
+    ended = LEVELS.shares(t)[..., :-1]
     return (times(t, softplus(-z)) + times(ended, softplus(z))).sum(-1)
 
 
 def corn_gradient(z: Tensor, t: Tensor) -> Tensor:
     """q_(k−1) σ(z_k) − t_k σ(−z_k)."""
-    ended, _ = _shares(t)
+    ended = LEVELS.shares(t)[..., :-1]
     return ended * sigmoid(z) - t * sigmoid(-z)
 
 
 def cumulative_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ q_k s(−a_k) + q_(k−1) s(a_k) + [k ≥ 2] q_(k−1) s(z_k − z_1)."""
-    below, here = _shares(t)
+    shares = LEVELS.shares(t)
+    below, here = shares[..., :-1], shares[..., 1:]
     a = thresholds(z)
     costs = times(here, softplus(-a)) + times(below, softplus(a))
     return costs.sum(-1) + times(below[..., 1:], softplus(z[..., 1:] - z[..., :1])).sum(-1)
@@ -50,7 +45,8 @@ def cumulative_losses(z: Tensor, t: Tensor) -> Tensor:
 
 def cumulative_gradient(z: Tensor, t: Tensor) -> Tensor:
     """u_k = σ(z_1 − z_k) Σ_{j≥k} g_j + q_(k−1) σ(z_k − z_1), g = dL/da; first Σ g_j − Σ u_k."""
-    below, here = _shares(t)
+    shares = LEVELS.shares(t)
+    below, here = shares[..., :-1], shares[..., 1:]
     a = thresholds(z)
     g = below * sigmoid(a) - here * sigmoid(-a)
     beyond = g.flip(-1).cumsum(-1).flip(-1)

@@ -46,7 +46,7 @@ from mlr.objectives.kernels.class_losses import (
 from mlr.objectives.kernels.class_numbers import softmax_ce_of_classes
 from mlr.objectives.kernels.class_terms import ClassTerm
 from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball
-from mlr.objectives.kernels.kernel import Kernel, times
+from mlr.objectives.kernels.kernel import Kernel, sum_of_others, times
 from mlr.objectives.kernels.linear import half_squares
 
 BEYOND = 0.75
@@ -220,13 +220,6 @@ def _error(term: ClassTerm, t: Tensor) -> Tensor:
 def _to_logits(term: ClassTerm, falls: Tensor) -> Tensor:
     """dL/dz_k = y_k Σ_{j≠k} u_j − u_k (1 − y_k) of u_k = −y_k ∂L/∂y_k."""
     return term.p * sum_of_others(falls) - falls * term.rest
-
-
-def sum_of_others(values: Tensor) -> Tensor:
-    """Σ_{j≠k} v_j (…, K), summed at the largest, where the total less v_k would cancel."""
-    index = values.abs().max(-1, keepdim=True).indices
-    others = values.scatter(-1, index, 0.0).sum(-1, keepdim=True)
-    return (others + values.gather(-1, index) - values).scatter(-1, index, others)
 
 
 SOFTMAX_CE = Kernel(

@@ -15,8 +15,7 @@ from mlr.heads import Entmax15, Head, Sparsemax
 from mlr.heads.entmax15 import roots
 from mlr.heads.sparsemax import threshold
 from mlr.objectives.kernels.class_terms import ClassTerms, TermsOf, floored_terms
-from mlr.objectives.kernels.kernel import Kernel, times
-from mlr.objectives.kernels.softmax import sum_of_others
+from mlr.objectives.kernels.kernel import Kernel, sum_of_others, times
 
 
 def sparsemax_terms(z: Tensor) -> ClassTerms:

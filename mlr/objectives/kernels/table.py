@@ -147,7 +147,7 @@ KERNELS: dict[Pair, Entry] = {
     (MixtureOfGaussians, NegativeLogLikelihood): lambda head, loss: mixture_nll(head.components),
     (Quantiles, QuantileScore): lambda head, loss: quantile_score(head),
 }
-"""Every legal pair of mlr's heads and losses, and those that `register` adds."""
+"""Exact kernels, with those that `register` adds; other legal pairs are composed."""
 KERNELS |= _gaussian_nll(KERNELS)
 
 
