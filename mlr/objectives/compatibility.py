@@ -39,7 +39,7 @@ USUAL_LOSSES: Mapping[str, str] = {
 def usual_loss(head: str) -> str:
     """The name of the loss that a head of this name is usually trained with.
 
-    For a head that is not mlr's own, the loss that matches it: every head has one.
+    For a head that is not mlr's own it is the loss that matches it, if it has a potential.
     """
     return USUAL_LOSSES.get(head, "matching")
 
@@ -93,9 +93,9 @@ def check_pair(
     head, loss = find_head(head), find_loss(loss)
     check_declared("head", head, "range")
     check_declared("loss", loss, "domain", "target_domain")
-    _check_numbers(head, loss, outputs)
     if multilabel:
         _check_multilabel(head, loss)
+    _check_numbers(head, loss, outputs)
     if regression:
         _check_regression(head, loss)
     if outputs is not None and outputs < head.range.least_outputs and _elementwise_heads(loss):
@@ -106,12 +106,13 @@ def check_pair(
     if regression is False and (loss.domain.per_target > 1 or loss.of_head):
         raise InputError(
             f"loss={loss.name} needs targets that are real numbers, but these are classes. "
-            f"Use loss={usual_loss(head.name)}."
+            f"Use {_of_classes(head)}."
         )
+    usual = usual_loss(head.name)
     if loss.matches_head and not head.has_potential:
         raise InputError(
-            f"loss={loss.name} needs a head with a potential, and head={head.name} has none. "
-            f"Use loss={usual_loss(head.name)}."
+            f"loss={loss.name} needs a head with a potential, and head={head.name} has none."
+            + (_advice(head, loss, outputs) if usual == loss.name else f" Use loss={usual}.")
         )
     if not _defined(head, loss):
         raise InputError(
@@ -191,7 +192,7 @@ def _check_multilabel(head: Head, loss: Loss) -> None:
         raise InputError(
             f"loss={loss.name} takes one class for each example, but {several}. Use loss=bce."
         )
-    if loss.domain.per_target > 1 or head.range.per_target > 1:
+    if loss.of_head or loss.domain.per_target > 1 or isinstance(head.range, Distributions):
         raise InputError(
             f"head={head.name} loss={loss.name} needs targets that are real numbers, but these "
             "are labels of 0 and 1. Use head=sigmoid loss=bce."
@@ -256,6 +257,12 @@ def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
         or outputs is None
         or outputs < loss.domain.least_outputs
     )
+
+
+def _of_classes(head: Head) -> str:
+    """The usual loss of a head of classes, or another head."""
+    is_of_numbers = isinstance(head.range, Distributions)
+    return "head=softmax loss=ce" if is_of_numbers else f"loss={usual_loss(head.name)}"
 
 
 def _elementwise_heads(loss: Loss) -> list[str]:

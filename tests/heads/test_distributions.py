@@ -168,13 +168,15 @@ def test_targets_are_numbers_and_no_classes(head):
 @every_head
 def test_potentials(head):
     z = drawn(head, 4)
-    if head.name in ("gaussian", "poisson"):
+    assert head.has_potential == (head.name in ("gaussian", "poisson"))
+    if head.has_potential:
         leaf = z.requires_grad_()
         gradient = torch.autograd.grad(head.potential(leaf).sum(), leaf)[0]
         torch.testing.assert_close(gradient, head(z).detach())
         return
-    with pytest.raises(TypeError, match=f"head={head.name} has no potential"):
+    with pytest.raises(TypeError, match=f"head={head.name} has no potential") as refused:
         head.potential(z)
+    assert str(refused.value).endswith(f"{head.range}, and data have no targets for them.")
 
 
 def test_blocks_of_targets_come_parameter_by_parameter():

@@ -10,7 +10,7 @@ import pytest
 
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
-from mlr.heads import HEADS, Head
+from mlr.heads import HEADS, Head, Sigmoid
 from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import LOSSES
 from mlr.objectives import check_pair
@@ -245,11 +245,33 @@ def test_regression_allows_what_takes_any_target(head, loss):
     check_pair(head, loss, 2, regression=True)
 
 
-@pytest.mark.parametrize("head", ["linear", "sigmoid", "gaussian"])
-def test_a_density_is_for_no_classes(head):
-    sentence = "loss=gaussian_nll needs targets that are real numbers, but these are classes. Use "
-    with pytest.raises(InputError, match=re.escape(sentence)):
-        check_pair(head, "gaussian_nll", 2, regression=False)
+def test_a_density_is_for_no_classes():
+    sentence = "needs targets that are real numbers, but these are classes. Use "
+    for head, loss, advice in (
+        ("linear", "gaussian_nll", "loss=se"),
+        ("sigmoid", "gaussian_nll", "loss=bce"),
+        ("gaussian", "gaussian_nll", "head=softmax loss=ce"),
+        ("poisson", "nll", "head=softmax loss=ce"),
+    ):
+        with pytest.raises(InputError, match=f"^loss={loss} {sentence}{advice}.$"):
+            check_pair(head, loss, 2, regression=False)
+
+
+class Spread(Sigmoid):
+    """A head of a user's own without a potential."""
+
+    name, has_potential = "spread", False
+
+
+def test_a_head_without_a_potential_is_advised_a_loss_that_takes_it():
+    sentence = "loss=matching needs a head with a potential, and head=spread has none. Use "
+    with pytest.raises(InputError, match=f"^{sentence}(.*)$") as refused:
+        check_pair(Spread(), "matching", 3)
+    assert str(refused.value).removeprefix(sentence) == (
+        "head=sigmoid, head=clipped_linear, head=linear, loss=bce or loss=se."
+    )
+    check_pair(Spread(), "bce", 3)
+    check_pair(Spread(), "se", 3)
 
 
 def test_classes_are_allowed_what_takes_them():
@@ -353,6 +375,15 @@ SEVERAL = "this data's examples can have several labels at once. "
             "gaussian_nll",
             "head=gaussian loss=gaussian_nll needs targets that are real numbers, but these are "
             "labels of 0 and 1. Use head=sigmoid loss=bce.",
+        ),
+        *(
+            (
+                head,
+                loss,
+                f"head={head} loss={loss} needs targets that are real numbers, but these are "
+                "labels of 0 and 1. Use head=sigmoid loss=bce.",
+            )
+            for head, loss in (("poisson", "bce"), ("poisson", "nll"), ("sigmoid", "nll"))
         ),
         *(
             (
