@@ -39,6 +39,8 @@ from mlr.losses.hinge import Hinge
 from mlr.losses.likelihoods.beta_nll import BetaNll
 from mlr.losses.likelihoods.of_head import NegativeLogLikelihood, QuantileScore
 from mlr.losses.mae import AbsoluteError
+from mlr.losses.margins.arcface import ArcFace
+from mlr.losses.margins.cosface import CosFace
 from mlr.losses.matching import Matching
 from mlr.losses.ordinal_nll import OrdinalNll
 from mlr.losses.phuber_ce import PartiallyHuberisedCrossEntropy
@@ -64,6 +66,8 @@ LOSSES: tuple[type[Loss], ...] = (
     Poly1,
     Asymmetric,
     Tversky,
+    ArcFace,
+    CosFace,
     OrdinalNll,
     Huber,
     LogCosh,
@@ -81,9 +85,11 @@ __all__ = [
     "LOSSES",
     "OTHER_NAMES",
     "AbsoluteError",
+    "ArcFace",
     "Asymmetric",
     "BetaNll",
     "BinaryCrossEntropy",
+    "CosFace",
     "CrossEntropy",
     "Expectile",
     "Focal",

@@ -243,16 +243,16 @@ def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
 
 def _defined(head: Head, loss: Loss) -> bool:
     """Return True if every prediction has a loss, one number at a time."""
-    if isinstance(loss.domain, Levels):  # differences of others may be below 0
+    # differences of what are no levels may be below 0; one logit is no class
+    if isinstance(loss.domain, Levels) or loss.on_logits:
         return loss.domain.contains(head.range)
-    return loss.matches_head or loss.on_logits or loss.domain.entries.contains(head.range.entries)
+    return loss.matches_head or loss.domain.entries.contains(head.range.entries)
 
 
 def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
     """Return True if predictions are what the loss expects; one output means (1 − y, y)."""
     return (
         loss.matches_head
-        or loss.on_logits
         or loss.domain.contains(head.range)
         or outputs is None
         or outputs < loss.domain.least_outputs

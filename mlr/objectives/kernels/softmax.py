@@ -106,14 +106,18 @@ def separate_costs(present: ClassCost, absent: ClassCost) -> Kernel:
         falls = here - away * term.p / term.rest.scatter(-1, index, 1.0)
         falls = falls.scatter(-1, index, 0.0)
         top_y, top_here, top_away = (x.gather(-1, index) for x in (term.p, here, away))
-        # y_k/(1 − y_max) is the softmax of all but the largest
-        lowest = torch.finfo(z.dtype).min
-        among = z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
+        among = among_others(z, index)
         of_top = (top_here * term.p - top_away * top_y * among).scatter(-1, index, 0.0)
         own = away * term.p - here * term.rest
         return term.p * sum_of_others(falls) + of_top + own
 
     return Kernel(losses, gradient)
+
+
+def among_others(z: Tensor, index: Tensor) -> Tensor:
+    """y_k/(1 − y_i) (…, K), the softmax of all but class i, which is 0 there; `index` is (…, 1)."""
+    lowest = torch.finfo(z.dtype).min
+    return z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
 
 
 def _complement(term: ClassTerm) -> ClassTerm:

@@ -33,8 +33,10 @@ from mlr.heads import (
 )
 from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import (
+    ArcFace,
     BetaNll,
     BinaryCrossEntropy,
+    CosFace,
     CrossEntropy,
     GaussianNll,
     Hinge,
@@ -58,6 +60,7 @@ from mlr.objectives.kernels.likelihoods.quantile_score import quantile_score
 from mlr.objectives.kernels.likelihoods.real import LAPLACE_NLL, STUDENT_NLL
 from mlr.objectives.kernels.likelihoods.share import BETA_NLL
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
+from mlr.objectives.kernels.margins import with_margin
 from mlr.objectives.kernels.ordinal import CORN_NLL, CUMULATIVE_NLL
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
 from mlr.objectives.kernels.softmax import SOFTMAX
@@ -135,6 +138,7 @@ KERNELS: dict[Pair, Entry] = {
     (Coral, CrossEntropy): SIGMOID_CE,
     (Cumulative, OrdinalNll): CUMULATIVE_NLL,
     (Corn, OrdinalNll): CORN_NLL,
+    **{(Softmax, loss): lambda head, loss: with_margin(loss) for loss in (ArcFace, CosFace)},
     (Gaussian, BetaNll): lambda head, loss: beta_nll(loss.beta),
     (Gaussian, NegativeLogLikelihood): GAUSSIAN_NLL,
     (Poisson, NegativeLogLikelihood): POISSON_NLL,
