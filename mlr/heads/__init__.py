@@ -35,6 +35,7 @@ from mlr.heads.distributions.poisson import Poisson
 from mlr.heads.distributions.quantiles import Quantiles
 from mlr.heads.distributions.student_t import StudentT
 from mlr.heads.entmax15 import Entmax15
+from mlr.heads.evidential import Evidential
 from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
 from mlr.heads.ordinal import Coral, Corn, Cumulative
@@ -54,6 +55,7 @@ HEADS: tuple[type[Head], ...] = (
     ComplementaryLogLog,
     Sparsemax,
     Entmax15,
+    Evidential,
     Cumulative,
     Coral,
     Corn,
@@ -78,6 +80,7 @@ __all__ = [
     "Corn",
     "Cumulative",
     "Entmax15",
+    "Evidential",
     "Gamma",
     "Gaussian",
     "HardSigmoid",

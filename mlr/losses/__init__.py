@@ -32,6 +32,7 @@ from mlr.losses.errors.expectile import Expectile
 from mlr.losses.errors.huber import Huber
 from mlr.losses.errors.log_cosh import LogCosh
 from mlr.losses.errors.pinball import Pinball
+from mlr.losses.evidential_se import EvidentialSquaredError
 from mlr.losses.focal import Focal
 from mlr.losses.gaussian_nll import GaussianNll
 from mlr.losses.gce import GeneralisedCrossEntropy
@@ -68,6 +69,7 @@ LOSSES: tuple[type[Loss], ...] = (
     Tversky,
     ArcFace,
     CosFace,
+    EvidentialSquaredError,
     OrdinalNll,
     Huber,
     LogCosh,
@@ -91,6 +93,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CosFace",
     "CrossEntropy",
+    "EvidentialSquaredError",
     "Expectile",
     "Focal",
     "GaussianNll",

@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Densities, Distributions, Interval, Levels, Region
+from mlr.core.domains import (
+    REALS,
+    UNIT,
+    Densities,
+    DirichletMeans,
+    Distributions,
+    Interval,
+    Levels,
+    Region,
+)
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
     LOSSES,
@@ -28,6 +37,7 @@ USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
     **{"softmax": "ce", "sparsemax": "matching", "entmax15": "matching"},
+    "evidential": "evidential_se",
     **{"cumulative": "ordinal_nll", "coral": "bce", "corn": "ordinal_nll"},
     **{"gaussian": "gaussian_nll", "poisson": "nll", "negative_binomial": "nll"},
     **{"laplace": "nll", "student_t": "nll", "gamma": "nll", "log_normal": "nll"},
@@ -98,10 +108,13 @@ def check_pair(
     _check_numbers(head, loss, outputs)
     if regression:
         _check_regression(head, loss)
-    if outputs is not None and outputs < head.range.least_outputs and _elementwise_heads(loss):
+    others = _elementwise_heads(loss)
+    is_constant = outputs is not None and outputs < head.range.least_outputs
+    if is_constant and (others or _defined(head, loss)):
+        either = f"{_either(others)}, or " if others else ""
         raise InputError(
             f"head={head.name} with one output is the constant 1. "
-            f"Use {_either(_elementwise_heads(loss))}, or one output for each class."
+            f"Use {either}one output for each class."
         )
     if regression is False and (loss.domain.per_target > 1 or loss.of_head):
         raise InputError(
@@ -278,7 +291,9 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
         return f" Use {_either([*_elementwise_heads(loss), f'loss={usual_loss(head.name)}'])}."
     if head.ordered:
         return f" Use head=softmax or loss={usual_loss(head.name)}."
-    kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)
+    kind = loss.domain.least_outputs
+    if outputs is not None and not loss.on_logits:  # whose single logit is no class
+        kind = min(outputs, kind)
     heads = [
         f"head={other.name}"
         for other in ADVISED_HEADS
@@ -291,7 +306,7 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
         for other in ADVISED_LOSSES
         if _defined(head, other) and _sensible(head, other, outputs)
     ]
-    if isinstance(loss.domain, (Distributions, Densities)):
+    if isinstance(loss.domain, (Distributions, Densities, DirichletMeans)):
         able = [other.name for other in HEADS if loss.domain.contains(other.range)]
         heads = [f"head={able[0]}"] if able else []
     return f" Use {_either(heads + losses)}." if heads or losses else ""

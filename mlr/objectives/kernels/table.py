@@ -15,6 +15,7 @@ from mlr.heads import (
     Coral,
     Corn,
     Cumulative,
+    Evidential,
     Gamma,
     Gaussian,
     HardSigmoid,
@@ -38,6 +39,7 @@ from mlr.losses import (
     BinaryCrossEntropy,
     CosFace,
     CrossEntropy,
+    EvidentialSquaredError,
     GaussianNll,
     Hinge,
     Loss,
@@ -51,6 +53,7 @@ from mlr.objectives.kernels import matching
 from mlr.objectives.kernels.class_losses import CLASS_LOSSES, hinge
 from mlr.objectives.kernels.class_terms import TERMS, linear_terms
 from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, linear_kernel
+from mlr.objectives.kernels.evidential import evidential_se
 from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, beta_nll, of_deviation_one
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.likelihoods.counts import NEGATIVE_BINOMIAL_NLL, POISSON_NLL
@@ -138,6 +141,7 @@ KERNELS: dict[Pair, Entry] = {
     (Coral, CrossEntropy): SIGMOID_CE,
     (Cumulative, OrdinalNll): CUMULATIVE_NLL,
     (Corn, OrdinalNll): CORN_NLL,
+    (Evidential, EvidentialSquaredError): lambda head, loss: evidential_se(loss.kl_weight),
     **{(Softmax, loss): lambda head, loss: with_margin(loss) for loss in (ArcFace, CosFace)},
     (Gaussian, BetaNll): lambda head, loss: beta_nll(loss.beta),
     (Gaussian, NegativeLogLikelihood): GAUSSIAN_NLL,
