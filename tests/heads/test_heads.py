@@ -176,7 +176,7 @@ def test_the_formulas_of_the_docstrings(head):
 def test_every_head_is_written_down():
     assert {head.name for head in OF_PROBABILITIES} == {
         *WRITTEN,
-        *("softmax", "sparsemax", "entmax15", "coral", "corn", "cumulative"),
+        *("softmax", "sparsemax", "entmax15", "evidential", "coral", "corn", "cumulative"),
     }
 
 

@@ -99,6 +99,27 @@ REFUSED = [
         "Use head=softmax or loss=ordinal_nll. objective.strict=false runs it.",
     ),
     (
+        ("sigmoid", "arcface", 3),
+        "loss=arcface needs predictions that are probabilities and sum to 1, but head=sigmoid "
+        "gives values in (0, 1). Use head=softmax, loss=bce or loss=se.",
+    ),
+    (("linear", "cosface", 1), "but head=linear gives any real number. Use head=softmax or loss="),
+    (
+        ("softmax", "cosface", 1),
+        "head=softmax with one output is the constant 1. Use one output for each class.",
+    ),
+    (
+        ("softmax", "evidential_se", 3),
+        "loss=evidential_se needs predictions that are means of a Dirichlet distribution, but "
+        "head=softmax gives probabilities that sum to 1. "
+        "Use head=evidential, loss=ce, loss=bce or loss=se.",
+    ),
+    (
+        ("evidential", "matching", 3),
+        "loss=matching needs a head with a potential, and head=evidential has none. "
+        "Use loss=evidential_se.",
+    ),
+    (
         ("cumulative", "matching", None),
         "loss=matching needs a head with a potential, and head=cumulative has none. "
         "Use loss=ordinal_nll.",
@@ -162,17 +183,21 @@ def test_all_other_pairs_are_legal(outputs):
     of_choices = ("ce", "focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1")
     of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog", "coral")
     in_order = ("cumulative", "corn")
+    of_one = ("softmax", "sparsemax", "entmax15", "evidential")
     refused = {
         *(("linear", loss) for loss in ("bce", "asymmetric", "tversky", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
         *((head, loss) for head in in_order for loss in of_choices if (outputs or 0) > 1),
         *((head, "matching") for head in in_order),
         *((head.name, "ordinal_nll") for head in HEADS if head.name not in in_order),
+        *((h, loss.name) for h in of_one for loss in LOSSES if outputs == 1),
+        ("evidential", "matching"),
+        *((head.name, "evidential_se") for head in HEADS if head.name != "evidential"),
         *(
-            (h, loss.name)
-            for h in ("softmax", "sparsemax", "entmax15")
-            for loss in LOSSES
-            if outputs == 1
+            (head.name, loss)
+            for head in HEADS
+            for loss in ("arcface", "cosface")
+            if head.name not in of_one
         ),
         *(
             (head.name, loss.name)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mlr.core.domains import REALS, Distributions, Levels
-from mlr.heads import HEADS, ClippedLinear, Linear, Sigmoid, Softmax
-from mlr.losses import LOSSES, Matching, OrdinalNll
+from mlr.heads import HEADS, ClippedLinear, Evidential, Linear, Sigmoid, Softmax
+from mlr.losses import LOSSES, ArcFace, CosFace, EvidentialSquaredError, Matching, OrdinalNll
 from mlr.objectives import KERNELS, Objective
 from tests.objectives.exactness import limit, lost_by_differences
 from tests.objectives.mp_reference import BITS, distance, mpf, reference, ulps
@@ -149,13 +149,20 @@ def test_the_table_holds_every_legal_pair_and_every_matching_loss():
         (head, loss)
         for head in HEADS
         for loss in LOSSES
-        if loss.domain.entries.contains(head.range.entries)
+        if (loss.domain.entries.contains(head.range.entries) and not loss.on_logits)
         or (loss.matches_head and not isinstance(head.range, Distributions))
     }
     ordered = {pair for pair in KERNELS if isinstance(pair[0].range, Levels)}  # in test_ordinal
     ordered |= {pair for pair in legal if isinstance(pair[0].range, Levels)}
     ordered |= {pair for pair in legal if pair[1] is OrdinalNll}
-    assert {*KERNELS} - ordered == legal - ordered
+    of_logits = {pair for pair in KERNELS if pair[1].on_logits}
+    assert of_logits == {
+        (Softmax, ArcFace),
+        (Softmax, CosFace),
+        (Evidential, EvidentialSquaredError),
+    }
+    others = ordered | of_logits | {pair for pair in legal if pair[0] is Evidential}
+    assert {*KERNELS} - others == legal - others
     for head, usual in ((Linear, "se"), (Sigmoid, "bce"), (Softmax, "ce")):
         assert Objective(head(), "matching").kernel is Objective(head(), usual).kernel
     clipped = ClippedLinear()
