@@ -243,6 +243,7 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
     "heads/cumulative": (),
     "heads/coral": (),
     "heads/corn": (),
+    "heads/evidential": (),
     "heads/poisson": (),
     "heads/negative_binomial": (),
     "heads/laplace": (),
@@ -384,6 +385,9 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
     "losses/phuber_ce": (),
     "losses/poly1": (),
     "losses/asymmetric": (),
+    "losses/arcface": (),
+    "losses/cosface": (),
+    "losses/evidential_se": (),
     "losses/ordinal_nll": (),
     "losses/tversky": (
         PublishedValue(

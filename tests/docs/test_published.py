@@ -13,9 +13,11 @@ from mlr.losses import LOSSES
 
 PAGES = [f"heads/{head.name}" for head in HEADS] + [f"losses/{loss.name}" for loss in LOSSES]
 HEADS_WITHOUT = "beta gamma laplace log_normal mdn negative_binomial poisson quantiles student_t"
-HEADS_WITHOUT += " coral corn cumulative"
+HEADS_WITHOUT += " coral corn cumulative evidential"
 LOSSES_WITHOUT = "beta_nll expectile gce huber log_cosh quantile_score"
-LOSSES_WITHOUT += " asymmetric ordinal_nll phuber_ce poly1 symmetric_ce"
+LOSSES_WITHOUT += (
+    " arcface cosface evidential_se asymmetric ordinal_nll phuber_ce poly1 symmetric_ce"
+)
 WITHOUT = {
     *(f"heads/{name}" for name in HEADS_WITHOUT.split()),
     *(f"losses/{name}" for name in LOSSES_WITHOUT.split()),

@@ -136,6 +136,16 @@ def test_a_wrong_class_with_evidence_loses_it_and_the_right_one_gains():
         assert slopes[0] < 0 < slopes[1]
 
 
+def test_what_the_pages_say_of_its_size():
+    z = torch.full((1, 10), -1e4)
+    z[0, 0] = 80
+    assert Evidential()(z)[0, 0].item() == pytest.approx(0.9)
+    start, t = torch.zeros(1, 10), torch.eye(10)[:1]
+    sizes = [Objective(*pair).gradient(start, t).norm() for pair in
+             (("evidential", "evidential_se"), ("softmax", "ce"))]  # fmt: skip
+    assert sizes[0] < 0.1 * sizes[1]
+
+
 def test_it_is_no_likelihood_and_its_weight_is_checked():
     z = torch.tensor([[3.0, -1.0, 2.0], [-4.0, 0.5, 0.1]], dtype=torch.float64)
     each = torch.eye(3, dtype=torch.float64).unsqueeze(1).expand(3, 2, 3)

@@ -103,6 +103,8 @@ def test_tails_are_no_zero():
     (slope,) = torch.autograd.grad(cost.sum(), z)
     assert cost.item() == pytest.approx(math.exp(-41.6), rel=1e-5)
     assert slope[0].tolist() == pytest.approx([-math.exp(-41.6), math.exp(-41.6)], rel=1e-5)
+    equal = Objective("softmax", loss).losses(torch.zeros(1, 5), torch.eye(5)[:1])
+    assert equal.item() == pytest.approx(math.log1p(4 * math.exp(22.4)))
     far = Objective("softmax", loss).losses(torch.tensor([[-1e4, 0.0]]), t)
     assert far.item() == pytest.approx(1e4 + 22.4)
 

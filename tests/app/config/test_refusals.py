@@ -17,8 +17,9 @@ from tests.records.reading import accumulate
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
-    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from asymmetric, bce, beta_nll, "
-    "ce, expectile, focal, gaussian_nll, gce, hinge, .*poly1, quantile_score, se, smoothed_ce, ",
+    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from arcface, asymmetric, bce, "
+    "beta_nll, ce, cosface, evidential_se, expectile, focal, gaussian_nll, gce, hinge, .*poly1, "
+    "quantile_score, se, smoothed_ce, ",
     "loss=nll": "loss=nll needs targets that are real numbers, but these are classes. Use loss=ce",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
@@ -46,6 +47,14 @@ REFUSED = {
     "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
     "loss=phuber_ce loss.tau=0.5": r"loss.tau=0.5 must be above 1",
     "loss=asymmetric loss.margin=1": r"loss.margin=1 must lie in \[0, 1\)",
+    "loss=arcface": "loss=arcface needs logits that are cosines, s cos θ, and model=linear gives "
+    "others. Use model=cosine or loss=ce",
+    "loss=cosface model=cosine model.scale=16": "loss.scale=64 must be model.scale=16; add "
+    "loss.scale=16",
+    "loss=arcface model=cosine head=sigmoid": "Use head=softmax, loss=bce or loss=se",
+    "loss=evidential_se": "means of a Dirichlet distribution, but head=softmax gives .*evidential",
+    "head=evidential loss=matching": "head=evidential has none. Use loss=evidential_se",
+    "model=cosine model.init=zeros": "model.init=zeros gives weights without a direction",
     "loss=ce loss.gamma=1": "Unknown option loss.gamma.*Did you mean loss=focal, which",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
@@ -151,7 +160,7 @@ TYPED = {
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
     "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
-    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp|ordinal, "
+    "model.activation=relu": "Unknown option model.activation. Did you mean model=cosine|mlp|ordinal, "
     "which has it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
     "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
@@ -177,7 +186,7 @@ TYPED = {
     "objective=strict": "objective is a group of options, which are set one by one, as in object",
     "objective.strict=maybe": "objective.strict=maybe must be true or false.",
     "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
-    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from asymmetric, bce, beta_nll",
+    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from arcface, asymmetric, bce, beta_nll",
     "-m seed=1,abc": "seed=abc must be a whole number.",
 }
 """As a student types them, words of a shell."""
