@@ -14,38 +14,26 @@ from torch import Tensor
 
 from mlr.losses import (
     AbsoluteError,
-    Asymmetric,
-    BinaryCrossEntropy,
     CrossEntropy,
-    Focal,
-    GeneralisedCrossEntropy,
     Hinge,
     Loss,
     Matching,
-    PartiallyHuberisedCrossEntropy,
     Pinball,
-    Poly1,
-    SmoothedCrossEntropy,
     SquaredError,
-    SymmetricCrossEntropy,
     Tversky,
 )
 from mlr.objectives.kernels.class_losses import (
-    LOGARITHM,
+    CLASS_COSTS,
+    OUTPUT_COSTS,
     ClassCost,
-    focal,
-    generalised,
-    huberised,
-    poly1,
     set_error,
     set_error_rate,
-    shifted,
-    symmetric,
     unchanged,
+    weigher,
 )
 from mlr.objectives.kernels.class_numbers import softmax_ce_of_classes
 from mlr.objectives.kernels.class_terms import ClassTerm
-from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball
+from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball, sign
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
 
@@ -151,6 +139,14 @@ def error_costs(cost: ErrorCost) -> Kernel:
     return Kernel(losses, gradient)
 
 
+def _of_class(make: Callable[[Any], ClassCost]) -> Callable[[Any], Kernel]:
+    return lambda loss: class_costs(make(loss), weigher(loss))
+
+
+def _of_output(make: Callable[[Any], tuple[ClassCost, ClassCost]]) -> Callable[[Any], Kernel]:
+    return lambda loss: separate_costs(*make(loss))
+
+
 def _of_error(make: Callable[[Any], ErrorCost]) -> Callable[[Any], Kernel]:
     return lambda loss: error_costs(make(loss))
 
@@ -161,12 +157,14 @@ def two_slopes(cost: ErrorCost, above: float, below: float) -> Kernel:
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         # y_k Σ_j y_j (s_k − s_j): sums of one sign, but where y_k = t_k
         term = softmax_term(z)
-        sign = _error(term, t).sign()
-        over, under, even = ((term.p * (sign == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
+        side = sign(_error(term, t))
+        over, under, even = ((term.p * (side == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
         whole = above + below
         up, down = whole * under + above * even, -(whole * over + below * even)
         level = below * under - above * over
-        return term.p * torch.where(sign > 0, up, torch.where(sign < 0, down, level))
+        slopes = term.p * torch.where(side > 0, up, torch.where(side < 0, down, level))
+        # a missing target is NaN to all, which share one probability
+        return slopes + 0 * side.sum(-1, keepdim=True)
 
     return Kernel(error_costs(cost).losses, gradient)
 
@@ -240,23 +238,16 @@ SOFTMAX_CE = Kernel(
     of_classes=softmax_ce_of_classes,
 )
 SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
+    **{loss: _of_class(make) for loss, make in CLASS_COSTS.items()},
+    **{loss: _of_output(make) for loss, make in OUTPUT_COSTS.items()},
     **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
     SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
-    BinaryCrossEntropy: lambda loss: separate_costs(LOGARITHM, LOGARITHM),
+    # fewer operations than of their costs alone
     CrossEntropy: lambda loss: SOFTMAX_CE,
     Matching: lambda loss: SOFTMAX_CE,
     AbsoluteError: lambda loss: two_slopes(absolute(), 1.0, 1.0),
     Pinball: lambda loss: two_slopes(pinball(loss.tau), 1 - loss.tau, loss.tau),
     Hinge: lambda loss: Kernel(softmax_hinge_losses, softmax_hinge_gradient),
-    Focal: lambda loss: class_costs(focal(loss.gamma)),
-    GeneralisedCrossEntropy: lambda loss: class_costs(generalised(loss.q)),
-    SmoothedCrossEntropy: lambda loss: class_costs(LOGARITHM, loss.smoothed),
-    SymmetricCrossEntropy: lambda loss: class_costs(symmetric(loss)),
-    PartiallyHuberisedCrossEntropy: lambda loss: class_costs(huberised(loss.tau)),
-    Poly1: lambda loss: class_costs(poly1(loss.epsilon)),
-    Asymmetric: lambda loss: separate_costs(
-        focal(loss.gamma_present), shifted(loss.gamma_absent, loss.margin)
-    ),
     Tversky: set_errors,
 }
 """A loss → its kernel with the softmax."""
