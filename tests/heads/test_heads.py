@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mpmath import mp, mpf
 
 from mlr.core.checks import InputError
@@ -358,13 +360,16 @@ def test_linear_slope_is_one_even_of_nan():
 
 
 def test_the_config_folder_is_the_tuple():
-    files = {path.stem: path.read_text().splitlines() for path in CONFIGS.glob("*.yaml")}
+    files = {path.stem: path.read_text() for path in CONFIGS.glob("*.yaml")}
     assert set(files) == {head.name for head in HEADS}
     for head in HEADS:
-        comment, target = files[head.name][:2]
-        assert comment.startswith("# ")
-        module, _, name = target.removeprefix("_target_: ").rpartition(".")
+        assert files[head.name].startswith("# ")
+        settings = yaml.safe_load(files[head.name])
+        module, _, name = settings.pop("_target_").rpartition(".")
         assert getattr(importlib.import_module(module), name) is head
+        # the YAML says what is used when nothing is said
+        assert {*settings} == {*inspect.signature(head).parameters}
+        assert vars(head()) == vars(head(**settings))
 
 
 @pytest.mark.parametrize(
