@@ -195,13 +195,10 @@ class Distributions(Region):
 
 @dataclass(frozen=True)
 class Gaussians(Distributions):
-    """Vectors of K means followed by K standard deviations above 0."""
+    """Vectors of K means followed by K standard deviations above 0; without these σ is 1."""
 
     def contains(self, other: Region) -> bool:
-        """Return True: a prediction without a standard deviation is a mean with σ = 1.
-
-        Only another family says something else.
-        """
+        """Return True unless `other` is another family: any one number is a mean with σ = 1."""
         return not isinstance(other, (Distributions, Densities)) or super().contains(other)
 
 

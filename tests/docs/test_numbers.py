@@ -105,6 +105,9 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
     for loss in ("arcface", "cosface"):
         assert partners(loss) == {(head, 3) for head in of_one}, loss
     assert partners("evidential_se") == {("evidential", 3)}
+    of_softmax = {one.name for one in LOSSES if legal("softmax", one.name, 3)} - {"matching"}
+    of_evidential = {one.name for one in LOSSES if legal("evidential", one.name, 3)}
+    assert of_evidential == of_softmax | {"evidential_se"}
     for loss in ("asymmetric", "tversky"):
         assert partners(loss) == {pair for pair in points if pair[0] != "linear"}, loss
     of_densities = {(head, k) for head in of_numbers - {"quantiles"} for k in (1, 3)}
