@@ -404,15 +404,6 @@ SEVERAL = "this data's examples can have several labels at once. "
         *(
             (
                 head,
-                loss,
-                f"head={head} loss={loss} needs targets that are real numbers, but these are "
-                "labels of 0 and 1. Use head=sigmoid loss=bce.",
-            )
-            for head, loss in (("poisson", "bce"), ("poisson", "nll"), ("sigmoid", "nll"))
-        ),
-        *(
-            (
-                head,
                 "bce",
                 f"head={head} gives levels of ordered classes, but {SEVERAL}Use head=sigmoid "
                 "loss=bce.",
@@ -433,6 +424,15 @@ def test_heads_and_losses_of_one_class_are_refused_for_several_labels(
 ):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         check_pair(head, loss, outputs, strict, regression=False, multilabel=True)
+
+
+def test_labels_are_no_numbers_of_a_density():
+    """And no refused loss is advised."""
+    for head, loss in (("poisson", "bce"), ("poisson", "nll"), ("sigmoid", "nll")):
+        sentence = f"head={head} loss={loss} needs targets that are real numbers, but these are "
+        sentence += "labels of 0 and 1. Use head=sigmoid loss=bce."
+        with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+            check_pair(head, loss, 4, regression=False, multilabel=True)
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog"])
