@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Cosine(Model):
+class CosineLogits(Model):
     """Dense layers whose last one gives z_k = s cos θ_k, θ_k the angle between features and w_k.
 
     The length of the weights and of the features says nothing, and there are no biases; the scale

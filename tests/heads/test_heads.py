@@ -18,7 +18,10 @@ from mlr.heads import (
     HEADS,
     ClippedLinear,
     ComplementaryLogLog,
+    Corn,
+    Cumulative,
     Entmax15,
+    Evidential,
     Gaussian,
     HardSigmoid,
     Linear,
@@ -385,3 +388,20 @@ def test_a_clip_has_its_slope_at_its_ends_too(head, logits, slopes):
     z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(head(z).sum(), z)
     torch.testing.assert_close(gradient, torch.tensor(slopes, dtype=torch.float64))
+
+
+def test_heads_of_softplus_are_exported_for_any_number_of_examples():
+    class Network(torch.nn.Module):
+        def __init__(self, head):
+            super().__init__()
+            self.layer, self.head = torch.nn.Linear(3, 4), head
+
+        def forward(self, inputs):
+            return self.head(self.layer(inputs))
+
+    for head in (Corn(), Cumulative(), Evidential()):
+        network = Network(head)
+        shapes = ({0: torch.export.Dim("batch")},)
+        program = torch.export.export(network, (torch.zeros(2, 3),), dynamic_shapes=shapes)
+        inputs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(program.module()(inputs), network(inputs))

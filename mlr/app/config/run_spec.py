@@ -19,7 +19,7 @@ from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.losses.margins.base import MarginLoss
-from mlr.models import Cosine, Model, UserModule
+from mlr.models import CosineLogits, Model, UserModule
 from mlr.objectives.compatibility import check_pair, takes_any_target
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
@@ -223,7 +223,7 @@ def _check_margin(loss: Loss, model: Model) -> None:
     """Refuse a loss of cosines with a model of mlr's that gives none, or of another scale."""
     if not isinstance(loss, MarginLoss) or isinstance(model, UserModule):
         return
-    if not isinstance(model, Cosine):
+    if not isinstance(model, CosineLogits):
         raise InputError(
             f"loss={loss.name} needs logits that are cosines, s cos θ, and model={model.name} "
             "gives others. Use model=cosine or loss=ce."
