@@ -116,6 +116,22 @@ class Simplex(Region):
 
 
 @dataclass(frozen=True)
+class DirichletMeans(Simplex):
+    """Vectors of K ≥ 2 probabilities that are means of Dirichlet distributions."""
+
+    def contains(self, other: Region) -> bool:
+        """Return True if `other` consists of such means too."""
+        return isinstance(other, DirichletMeans)
+
+    def describe(self, noun: str) -> str:
+        """Return words for a sentence."""
+        return f"{noun} that are means of a Dirichlet distribution"
+
+    def __str__(self) -> str:
+        return "means of a Dirichlet distribution"
+
+
+@dataclass(frozen=True)
 class Levels(Region):
     """Vectors of K − 1 probabilities that do not increase: P(class ≥ k) of K ordered classes."""
 
@@ -183,13 +199,10 @@ class Distributions(Region):
 
 @dataclass(frozen=True)
 class Gaussians(Distributions):
-    """Vectors of K means followed by K standard deviations above 0."""
+    """Vectors of K means followed by K standard deviations above 0; without these σ is 1."""
 
     def contains(self, other: Region) -> bool:
-        """Return True: a prediction without a standard deviation is a mean with σ = 1.
-
-        Only another family says something else.
-        """
+        """Return True unless `other` is another family: any one number is a mean with σ = 1."""
         return not isinstance(other, (Distributions, Densities)) or super().contains(other)
 
 
@@ -215,6 +228,7 @@ OPEN_UNIT = Interval(0.0, 1.0, False, False)
 POSITIVE = Interval(0.0, inf, False, False)
 COUNTS = Interval(0.0, inf, True, False, whole=True)
 SIMPLEX = Simplex()
+DIRICHLET_MEANS = DirichletMeans()
 LEVELS = Levels()
 _MEAN_AND_STD = (
     "gaussian",

@@ -59,7 +59,11 @@ def loss_page(loss: type[Loss], folder: Path) -> str:
     name = loss.name
     lines = [f"# loss={name}", ""]
     lines += [f"This page describes the loss `{name}`.", "", documented(loss), ""]
-    heads = [head for head in HEADS[:4] if legal(head, loss, head.range.least_outputs) == "yes"]
+    able = [head for head in HEADS if legal(head, loss, head.range.least_outputs) == "yes"]
+    # the classic four, or one of a family of its own
+    heads = [head for head in able if head in HEADS[:4]] or [
+        head for head in able[:1] if head.range.per_target == 1
+    ]
     if heads:
         shown = in_both_themes(
             folder / name,
@@ -158,10 +162,13 @@ def draw_loss(heads: list[type[Head]], loss: type[Loss], left: Axes, right: Axes
     for head in heads:
         objective = Objective(head.name, loss.name)
         curve, _ = curves(objective.head, objective.kernel)
-        colour = LINES[HEADS.index(head)]
+        colour = LINES[HEADS.index(head) % len(LINES)]
         left.plot(curve.logits, curve.losses, color=colour, label=head.name)
         right.plot(curve.logits, curve.gradient, color=colour)
-    left.set(xlabel="logit z", ylabel="loss", ylim=(0, min(6, left.get_ylim()[1])))
-    low, high = right.get_ylim()
-    right.set(xlabel="logit z", ylabel="dL/dz", ylim=(max(-2.5, low), min(1.1, high)))
+    left.set(xlabel="logit z", ylabel="loss")
+    right.set(xlabel="logit z", ylabel="dL/dz")
+    if not loss.on_logits:  # whose loss may be large everywhere
+        left.set_ylim(0, min(6, left.get_ylim()[1]))
+        low, high = right.get_ylim()
+        right.set_ylim(max(-2.5, low), min(1.1, high))
     left.figure.legend(*left.get_legend_handles_labels(), loc="upper center", ncols=4)

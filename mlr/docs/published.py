@@ -1,6 +1,6 @@
 """Values that papers and other libraries print, next to those that mlr computes.
 
-`VALUES` has an entry for every head and loss; an empty one says that none was found. A test
+`VALUES` has an entry for every head and loss; an empty one says that none is given. A test
 compares them to the last digit that the source prints, and to what the source's own function gives
 where that is installed.
 """
@@ -22,6 +22,7 @@ from mlr.heads import (
     HardSigmoid,
     Linear,
     Probit,
+    Quantiles,
     Sigmoid,
     Softmax,
     Sparsemax,
@@ -32,6 +33,8 @@ from mlr.losses import (
     CrossEntropy,
     Focal,
     Hinge,
+    Huber,
+    LogCosh,
     Pinball,
     SmoothedCrossEntropy,
     SquaredError,
@@ -109,6 +112,49 @@ def focal_factor(y: float) -> Tensor:
     """Compute by what factor the focal loss with γ = 2 is below cross-entropy."""
     p, t = numbers(y), numbers(1)
     return CrossEntropy()(p, t) / Focal(2.0)(p, t)
+
+
+def deviance(head: str, means: Tensor, targets: Tensor) -> Tensor:
+    """Compute twice the mean loss above that of means equal to the targets, cut to four digits.
+
+    A gamma head has the shape 1; a target 0 has the loss 0 at its own mean.
+    """
+    objective = Objective(head, "nll")
+    best = targets.clamp(min=1e-300)
+    logs = [one.log() for one in (means, best)]
+    if head == "gamma":
+        logs = [torch.cat([one, torch.zeros_like(one)], -1) for one in logs]
+    found, least = (objective.losses(one, targets) for one in logs)
+    # as scikit-learn prints it, with three dots
+    return (2e4 * (found - least).mean()).floor() / 1e4
+
+
+def negative_binomial_sum(most: int, size: float, chance: float) -> Tensor:
+    """Sum e^−L of the counts 0 … most, for so many successes of a chance."""
+    mean = size * (1 - chance) / chance
+    counts = torch.arange(most + 1, dtype=torch.float64).unsqueeze(-1)
+    logits = rows((log(mean), log(size))).expand(most + 1, 2)
+    return (-Objective("negative_binomial", "nll").losses(logits, counts)).exp().sum()
+
+
+def student_area(freedom: float, end: float) -> Tensor:
+    """Integrate e^−L from −∞ to `end`, by Simpson's rule above the median 0."""
+    t = torch.linspace(0, end, 201, dtype=torch.float64).unsqueeze(-1)
+    logits = rows((0.0, 0.0, log(freedom - 2))).expand(201, 3)
+    heights = (-Objective("student_t", "nll").losses(logits, t)).exp()
+    weights = torch.full((201,), 2.0, dtype=torch.float64)
+    weights[1::2], weights[0], weights[-1] = 4, 1, 1
+    return 0.5 + (weights * heights).sum() * end / 600
+
+
+def pinball_of(objective: Callable[[float], Objective]) -> Tensor:
+    """Compute the mean losses of scikit-learn's example, for τ = 0.1 and 0.9."""
+    found = [
+        objective(tau).losses(numbers(*y), numbers(1, 2, 3)).mean()
+        for tau in (0.1, 0.9)
+        for y in ((0, 2, 3), (1, 2, 4))
+    ]
+    return torch.stack(found)
 
 
 def scikit(name: str) -> str:
@@ -243,29 +289,89 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
     "heads/cumulative": (),
     "heads/coral": (),
     "heads/corn": (),
-    "heads/poisson": (),
-    "heads/negative_binomial": (),
+    "heads/evidential": (),
+    "heads/poisson": (
+        PublishedValue(
+            "deviance of the means 0.5, 0.5, 2, 2 for 2, 0, 1, 4, cut to four digits: twice the "
+            "mean loss above the least",
+            ("1.4260",),
+            scikit("mean_poisson_deviance"),
+            lambda: deviance("poisson", numbers(0.5, 0.5, 2, 2), numbers(2, 0, 1, 4)),
+        ),
+    ),
+    "heads/negative_binomial": (
+        PublishedValue(
+            "chance of at most 5, 10, 15 failures before 10 successes of chance ½: Σ e^−L",
+            ("0.15087891", "0.58809853", "0.88523853"),
+            scipy("special.nbdtr"),
+            lambda: torch.stack([negative_binomial_sum(most, 10, 0.5) for most in (5, 10, 15)]),
+        ),
+    ),
     "heads/laplace": (),
-    "heads/student_t": (),
-    "heads/gamma": (),
+    "heads/student_t": (
+        PublishedValue(
+            "chance of a number below 1, with ν = 3: ∫ e^−L",
+            ("0.80449889",),
+            scipy("special.stdtr"),
+            lambda: student_area(3, 1),
+        ),
+    ),
+    "heads/gamma": (
+        PublishedValue(
+            "deviance of the means 0.5, 0.5, 2, 2 for 2, 0.5, 1, 4, cut to four digits: twice the "
+            "mean loss above the least, with α = 1",
+            ("1.0568",),
+            scikit("mean_gamma_deviance"),
+            lambda: deviance("gamma", numbers(0.5, 0.5, 2, 2), numbers(2, 0.5, 1, 4)),
+        ),
+    ),
     "heads/log_normal": (),
     "heads/beta": (),
     "heads/mdn": (),
     "heads/quantiles": (),
-    "losses/huber": (),
-    "losses/log_cosh": (),
+    "losses/huber": (
+        PublishedValue(
+            "loss of the errors 1, 2.5, 8, 10, with δ = 1, 5 and 9",
+            (
+                *("0.5", "2", "7.5", "9.5"),
+                *("0.5", "3.125", "27.5", "37.5"),
+                *("0.5", "3.125", "32", "49.5"),
+            ),
+            scipy("special.huber"),
+            lambda: torch.stack(
+                [Huber(delta)(numbers(1, 2.5, 8, 10), numbers(0)) for delta in (1, 5, 9)]
+            ),
+        ),
+        PublishedValue(
+            "mean over two examples of two outputs, y = (0.6, 0.4) for (0, 1) and (0.4, 0.6) for "
+            "(0, 0): half the mean loss",
+            ("0.155",),
+            keras("Huber"),
+            lambda: Huber()(*PAIRS).mean() / 2,
+        ),
+    ),
+    "losses/log_cosh": (
+        PublishedValue(
+            "mean of 3, 5, 2.5, 7 for 2.5, 5, 4, 8",
+            ("0.3523",),
+            "[TorchMetrics, `LogCoshError`]"
+            "(https://lightning.ai/docs/torchmetrics/stable/regression/log_cosh_error.html)",
+            lambda: LogCosh()(numbers(3, 5, 2.5, 7), numbers(2.5, 5, 4, 8)).mean(),
+        ),
+        PublishedValue(
+            "mean over two examples of two outputs, y = (1, 1) for (0, 1) and (0, 0) for (0, 0): "
+            "half the mean loss",
+            ("0.108",),
+            keras("LogCosh"),
+            lambda: LogCosh()(rows((1, 1), (0, 0)), rows((0, 1), (0, 0))).mean() / 2,
+        ),
+    ),
     "losses/pinball": (
         PublishedValue(
             "mean loss of 0, 2, 3 and of 1, 2, 4 for targets 1, 2, 3, with τ = 0.1 and 0.9",
             ("0.03", "0.3", "0.3", "0.03"),
             scikit("mean_pinball_loss"),
-            lambda: torch.stack(
-                [
-                    Pinball(tau)(numbers(*y), numbers(1, 2, 3)).mean()
-                    for tau in (0.1, 0.9)
-                    for y in ((0, 2, 3), (1, 2, 4))
-                ]
-            ),
+            lambda: pinball_of(lambda tau: Objective("linear", Pinball(tau))),
         ),
     ),
     "losses/expectile": (),
@@ -278,7 +384,14 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
         ),
     ),
     "losses/beta_nll": (),
-    "losses/quantile_score": (),
+    "losses/quantile_score": (
+        PublishedValue(
+            "mean loss of 0, 2, 3 and of 1, 2, 4 for targets 1, 2, 3, with τ = 0.1 and 0.9 alone",
+            ("0.03", "0.3", "0.3", "0.03"),
+            scikit("mean_pinball_loss"),
+            lambda: pinball_of(lambda tau: Objective(Quantiles([tau]), "quantile_score")),
+        ),
+    ),
     "losses/se": (
         PublishedValue(
             "output of a sigmoid for target 0, input 1, after 300 updates with η = 0.15 from "
@@ -384,6 +497,9 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
     "losses/phuber_ce": (),
     "losses/poly1": (),
     "losses/asymmetric": (),
+    "losses/arcface": (),
+    "losses/cosface": (),
+    "losses/evidential_se": (),
     "losses/ordinal_nll": (),
     "losses/tversky": (
         PublishedValue(
@@ -410,7 +526,7 @@ def published_section(page: str) -> str:
     )
     values = VALUES[page]
     if not values:
-        text = "No source was found that prints a value of the formula alone."
+        text = "No value is given here."
         return f"{text}\n{trained}\n"
     text = "Computed when this page was built; a test compares them to the last printed digit."
     lines = [text, trained, "", "| quantity | printed | here | source |", "|---|---|---|---|"]

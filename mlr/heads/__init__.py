@@ -9,14 +9,16 @@ To add a head:
 1. A file here with a class derived from `Head`, which is imported below and stands in `HEADS`.
 2. `configs/head/<name>.yaml` with its formula as a comment, and its `_target_`.
 3. For exact losses and gradients, a function to its `ClassTerms` and a line in `TERMS`, both in
-   `mlr/objectives/kernels/class_terms.py`; a head whose outputs add up to 1 has, instead, a line
-   for each loss in `mlr/objectives/kernels/table.py`. Without either, its losses are
-   composed and differentiated by torch.
+   `mlr/objectives/kernels/class_terms.py`; a head whose outputs add up to 1 has, instead, its
+   terms and its Jacobian in `SPARSE` of `mlr/objectives/kernels/sparse.py`, or a line for each
+   loss in `mlr/objectives/kernels/table.py`. Without these, its losses are composed and
+   differentiated by torch.
 
 Where no loss is chosen, it is trained with `matching`; a line in `USUAL_LOSSES` of
-`mlr.objectives.compatibility` names another. Tests ask by name for its formula, its usual loss,
-its row in `mlr/docs/heads_and_losses.md`, its section in `mlr/docs/parts/heads.md`, its entry in
-`mlr/docs/published.py` and its line in `configs/README.md`.
+`mlr.objectives.compatibility` names another, and has to where `has_potential` is False. Tests ask
+by name for its formula, its usual loss, its row in `mlr/docs/heads_and_losses.md`, its section in
+`mlr/docs/parts/heads.md`, its entry in `mlr/docs/published.py` and its line in
+`configs/README.md`.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from mlr.heads.distributions.poisson import Poisson
 from mlr.heads.distributions.quantiles import Quantiles
 from mlr.heads.distributions.student_t import StudentT
 from mlr.heads.entmax15 import Entmax15
+from mlr.heads.evidential import Evidential
 from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
 from mlr.heads.ordinal import Coral, Corn, Cumulative
@@ -54,6 +57,7 @@ HEADS: tuple[type[Head], ...] = (
     ComplementaryLogLog,
     Sparsemax,
     Entmax15,
+    Evidential,
     Cumulative,
     Coral,
     Corn,
@@ -78,6 +82,7 @@ __all__ = [
     "Corn",
     "Cumulative",
     "Entmax15",
+    "Evidential",
     "Gamma",
     "Gaussian",
     "HardSigmoid",

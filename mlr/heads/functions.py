@@ -73,8 +73,8 @@ def softplus(z: Tensor) -> Tensor:
     """Return log(1 + e^z) = −log σ(−z) of z (…), exact in both tails: one native pass."""
     # where e^−z is below half an ulp, softplus is z
     threshold = 20 if z.dtype == torch.float32 else 40
-    # a program that is exported is one for any number of examples
-    if z.is_cpu and not torch.compiler.is_compiling() and z.numel() % REGISTERS:
+    # an exported program is for any number of examples
+    if z.is_cpu and not torch.compiler.is_exporting() and z.numel() % REGISTERS:
         found = torch.nn.functional.softplus(filled_up(z), threshold=threshold)
         return found[: z.numel()].view(z.shape)
     return torch.nn.functional.softplus(z, threshold=threshold)

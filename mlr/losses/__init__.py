@@ -9,11 +9,13 @@ To add a loss:
 1. A file here with a class derived from `Loss`, which is imported below and stands in `LOSSES`.
 2. `configs/loss/<name>.yaml` with its formula as a comment, its `_target_`, and the arguments of
    its constructor with their defaults.
-3. For exact losses and gradients, a line in `CLASS_LOSSES` of
-   `mlr/objectives/kernels/class_losses.py` (heads with a probability for each output, sparsemax)
-   and one in `SOFTMAX` of `mlr/objectives/kernels/softmax.py`; of a sum over classes both are
-   `class_costs` of one `ClassCost`. Single pairs have a line in `mlr/objectives/kernels/table.py`.
-   Without any, its pairs are composed and differentiated by torch.
+3. For exact losses and gradients with every head of classes, the cost of one class and a line in
+   `CLASS_COSTS`, or the costs of presence and absence and a line in `OUTPUT_COSTS`, both in
+   `mlr/objectives/kernels/class_losses.py`; of an error y − t a line in `ERROR_COSTS` of
+   `mlr/objectives/kernels/error_costs.py`. What is no such sum has a line in `CLASS_LOSSES` and
+   one in `SOFTMAX` of `mlr/objectives/kernels/softmax.py`, single pairs have one in
+   `mlr/objectives/kernels/table.py`. Without any, its pairs are composed and differentiated by
+   torch.
 
 Tests ask by name for its formula, the heads that it is refused with, its section in
 `mlr/docs/parts/losses.md`, its entry in `mlr/docs/published.py` and its line in
@@ -32,6 +34,7 @@ from mlr.losses.errors.expectile import Expectile
 from mlr.losses.errors.huber import Huber
 from mlr.losses.errors.log_cosh import LogCosh
 from mlr.losses.errors.pinball import Pinball
+from mlr.losses.evidential_se import EvidentialSquaredError
 from mlr.losses.focal import Focal
 from mlr.losses.gaussian_nll import GaussianNll
 from mlr.losses.gce import GeneralisedCrossEntropy
@@ -39,6 +42,8 @@ from mlr.losses.hinge import Hinge
 from mlr.losses.likelihoods.beta_nll import BetaNll
 from mlr.losses.likelihoods.of_head import NegativeLogLikelihood, QuantileScore
 from mlr.losses.mae import AbsoluteError
+from mlr.losses.margins.arcface import ArcFace
+from mlr.losses.margins.cosface import CosFace
 from mlr.losses.matching import Matching
 from mlr.losses.ordinal_nll import OrdinalNll
 from mlr.losses.phuber_ce import PartiallyHuberisedCrossEntropy
@@ -64,6 +69,9 @@ LOSSES: tuple[type[Loss], ...] = (
     Poly1,
     Asymmetric,
     Tversky,
+    ArcFace,
+    CosFace,
+    EvidentialSquaredError,
     OrdinalNll,
     Huber,
     LogCosh,
@@ -81,10 +89,13 @@ __all__ = [
     "LOSSES",
     "OTHER_NAMES",
     "AbsoluteError",
+    "ArcFace",
     "Asymmetric",
     "BetaNll",
     "BinaryCrossEntropy",
+    "CosFace",
     "CrossEntropy",
+    "EvidentialSquaredError",
     "Expectile",
     "Focal",
     "GaussianNll",

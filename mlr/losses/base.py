@@ -18,7 +18,7 @@ class Loss(ABC):
     No reduction over examples: the mean over the batch belongs to the training loop.
 
     A loss with `on_logits = True` takes logits z in the place of predictions. The head then only
-    predicts and decides, and the loss goes with every head of one number a target.
+    predicts and decides, and the loss goes with every head whose range lies in its domain.
     """
 
     name: ClassVar[str]

@@ -16,8 +16,9 @@ class Matching(Loss):
     """L = A(z) − ⟨t, z⟩ + c(t), A the head's potential: dL/dz = y − t.
 
     Squared error is the linear head's, binary cross-entropy the sigmoid's, cross-entropy
-    the softmax's; only the Gaussian head has none, for data have no targets for its σ. It is
-    a function of logits, not of predictions, so that only `mlr.objectives.Objective`, which
+    the softmax's. Heads without a potential have none (cumulative, corn, evidential), nor have
+    those that predict a distribution, for data have no targets for its parameters. It is a
+    function of logits, not of predictions, so that only `mlr.objectives.Objective`, which
     knows the head, can compute it. Targets must lie in the closure of the head's range.
 
     Source: Auer, Herbster and Warmuth, NeurIPS 8 (1995); Blondel et al., JMLR 21 (2020).

@@ -47,13 +47,22 @@ class Mlp(Model):
         """Construct nn.Sequential(flatten, hidden1, relu1, …, output) with logits (B, outputs)."""
         from torch import nn
 
-        activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-        width_before = prod(feature_shape)
-        for number, width in enumerate(self.widths, start=1):
-            layers[f"hidden{number}"] = nn.Linear(width_before, width)
-            layers[f"{self.activation}{number}"] = activations[self.activation]()
-            width_before = width
-        layers["output"] = nn.Linear(width_before, outputs)
-        module = nn.Sequential(layers)
-        return initialise(module, self.init, self.init_scale, seed, dtype)
+        layers, width = hidden_layers(feature_shape, self.widths, self.activation)
+        layers["output"] = nn.Linear(width, outputs)
+        return initialise(nn.Sequential(layers), self.init, self.init_scale, seed, dtype)
+
+
+def hidden_layers(
+    feature_shape: tuple[int, ...], widths: Sequence[int], activation: str
+) -> tuple[OrderedDict[str, nn.Module], int]:
+    """Construct the layers flatten, hidden1, relu1, … of a network, and say how wide they end."""
+    from torch import nn
+
+    activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+    layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+    width_before = prod(feature_shape)
+    for number, width in enumerate(widths, start=1):
+        layers[f"hidden{number}"] = nn.Linear(width_before, width)
+        layers[f"{activation}{number}"] = activations[activation]()
+        width_before = width
+    return layers, width_before

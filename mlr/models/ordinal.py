@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING
 
 from mlr.core.checks import known, non_negative, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
-from mlr.models.mlp import ACTIVATIONS
+from mlr.models.mlp import ACTIVATIONS, hidden_layers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,12 +48,6 @@ class Ordinal(Model):
 
         from mlr.models.shared_slope import SharedSlope
 
-        activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-        width_before = prod(feature_shape)
-        for number, width in enumerate(self.widths, start=1):
-            layers[f"hidden{number}"] = nn.Linear(width_before, width)
-            layers[f"{self.activation}{number}"] = activations[self.activation]()
-            width_before = width
-        layers["output"] = SharedSlope(width_before, outputs)
+        layers, width = hidden_layers(feature_shape, self.widths, self.activation)
+        layers["output"] = SharedSlope(width, outputs)
         return initialise(nn.Sequential(layers), self.init, self.init_scale, seed, dtype)

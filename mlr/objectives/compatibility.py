@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlr.core.checks import InputError, known
-from mlr.core.domains import REALS, UNIT, Densities, Distributions, Interval, Levels, Region
+from mlr.core.domains import (
+    REALS,
+    UNIT,
+    Densities,
+    DirichletMeans,
+    Distributions,
+    Interval,
+    Levels,
+    Region,
+)
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import (
     LOSSES,
@@ -28,6 +37,7 @@ USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
     **{"softmax": "ce", "sparsemax": "matching", "entmax15": "matching"},
+    "evidential": "evidential_se",
     **{"cumulative": "ordinal_nll", "coral": "bce", "corn": "ordinal_nll"},
     **{"gaussian": "gaussian_nll", "poisson": "nll", "negative_binomial": "nll"},
     **{"laplace": "nll", "student_t": "nll", "gamma": "nll", "log_normal": "nll"},
@@ -39,7 +49,7 @@ USUAL_LOSSES: Mapping[str, str] = {
 def usual_loss(head: str) -> str:
     """The name of the loss that a head of this name is usually trained with.
 
-    For a head that is not mlr's own, the loss that matches it: every head has one.
+    For a head that is not mlr's own it is the loss that matches it, if it has a potential.
     """
     return USUAL_LOSSES.get(head, "matching")
 
@@ -93,25 +103,29 @@ def check_pair(
     head, loss = find_head(head), find_loss(loss)
     check_declared("head", head, "range")
     check_declared("loss", loss, "domain", "target_domain")
-    _check_numbers(head, loss, outputs)
     if multilabel:
         _check_multilabel(head, loss)
+    _check_numbers(head, loss, outputs)
     if regression:
         _check_regression(head, loss)
-    if outputs is not None and outputs < head.range.least_outputs and _elementwise_heads(loss):
+    others = _elementwise_heads(loss)
+    is_constant = outputs is not None and outputs < head.range.least_outputs
+    if is_constant and (others or _defined(head, loss)):
+        either = f"{_either(others)}, or " if others else ""
         raise InputError(
             f"head={head.name} with one output is the constant 1. "
-            f"Use {_either(_elementwise_heads(loss))}, or one output for each class."
+            f"Use {either}one output for each class."
         )
     if regression is False and (loss.domain.per_target > 1 or loss.of_head):
         raise InputError(
             f"loss={loss.name} needs targets that are real numbers, but these are classes. "
-            f"Use loss={usual_loss(head.name)}."
+            f"Use {_of_classes(head)}."
         )
+    usual = usual_loss(head.name)
     if loss.matches_head and not head.has_potential:
         raise InputError(
-            f"loss={loss.name} needs a head with a potential, and head={head.name} has none. "
-            f"Use loss={usual_loss(head.name)}."
+            f"loss={loss.name} needs a head with a potential, and head={head.name} has none."
+            + (_advice(head, loss, outputs) if usual == loss.name else f" Use loss={usual}.")
         )
     if not _defined(head, loss):
         raise InputError(
@@ -191,7 +205,7 @@ def _check_multilabel(head: Head, loss: Loss) -> None:
         raise InputError(
             f"loss={loss.name} takes one class for each example, but {several}. Use loss=bce."
         )
-    if loss.domain.per_target > 1 or head.range.per_target > 1:
+    if loss.of_head or loss.domain.per_target > 1 or isinstance(head.range, Distributions):
         raise InputError(
             f"head={head.name} loss={loss.name} needs targets that are real numbers, but these "
             "are labels of 0 and 1. Use head=sigmoid loss=bce."
@@ -242,20 +256,26 @@ def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
 
 def _defined(head: Head, loss: Loss) -> bool:
     """Return True if every prediction has a loss, one number at a time."""
-    if isinstance(loss.domain, Levels):  # differences of others may be below 0
+    # differences of what are no levels may be below 0; one logit is no class
+    if isinstance(loss.domain, Levels) or loss.on_logits:
         return loss.domain.contains(head.range)
-    return loss.matches_head or loss.on_logits or loss.domain.entries.contains(head.range.entries)
+    return loss.matches_head or loss.domain.entries.contains(head.range.entries)
 
 
 def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
     """Return True if predictions are what the loss expects; one output means (1 − y, y)."""
     return (
         loss.matches_head
-        or loss.on_logits
         or loss.domain.contains(head.range)
         or outputs is None
         or outputs < loss.domain.least_outputs
     )
+
+
+def _of_classes(head: Head) -> str:
+    """The usual loss of a head of classes, or another head."""
+    is_of_numbers = isinstance(head.range, Distributions)
+    return "head=softmax loss=ce" if is_of_numbers else f"loss={usual_loss(head.name)}"
 
 
 def _elementwise_heads(loss: Loss) -> list[str]:
@@ -271,7 +291,9 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
         return f" Use {_either([*_elementwise_heads(loss), f'loss={usual_loss(head.name)}'])}."
     if head.ordered:
         return f" Use head=softmax or loss={usual_loss(head.name)}."
-    kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)
+    kind = loss.domain.least_outputs
+    if outputs is not None and not loss.on_logits:  # whose single logit is no class
+        kind = min(outputs, kind)
     heads = [
         f"head={other.name}"
         for other in ADVISED_HEADS
@@ -284,7 +306,7 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
         for other in ADVISED_LOSSES
         if _defined(head, other) and _sensible(head, other, outputs)
     ]
-    if isinstance(loss.domain, (Distributions, Densities)):
+    if isinstance(loss.domain, (Distributions, Densities, DirichletMeans)):
         able = [other.name for other in HEADS if loss.domain.contains(other.range)]
         heads = [f"head={able[0]}"] if able else []
     return f" Use {_either(heads + losses)}." if heads or losses else ""

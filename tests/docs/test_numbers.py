@@ -94,14 +94,21 @@ def test_further_losses_go_with_the_heads_that_the_page_says():
         return {(head, k) for head in names for k in (1, 3) if legal(head, loss, k)}
 
     everywhere = {(head.name, k) for head in HEADS for k in (1, 3)}
-    everywhere -= {("softmax", 1), ("sparsemax", 1), ("entmax15", 1)}  # the constant 1
+    of_one = {"softmax", "sparsemax", "entmax15", "evidential"}
+    everywhere -= {(head, 1) for head in of_one}  # the constant 1
     of_numbers = {head.name for head in HEADS if issubclass(head, NumbersHead)}
     points = {pair for pair in everywhere if pair[0] not in of_numbers}
     for loss in ("hinge", "se", "mae", "huber", "log_cosh", "pinball", "expectile"):
         assert partners(loss) == points, loss
     in_order = {pair for pair in everywhere if pair[0] in ("cumulative", "corn")}
     assert partners("ordinal_nll") == in_order
-    assert partners("matching") == points - in_order
+    assert partners("matching") == points - in_order - {("evidential", 3)}
+    for loss in ("arcface", "cosface"):
+        assert partners(loss) == {(head, 3) for head in of_one}, loss
+    assert partners("evidential_se") == {("evidential", 3)}
+    of_softmax = {one.name for one in LOSSES if legal("softmax", one.name, 3)} - {"matching"}
+    of_evidential = {one.name for one in LOSSES if legal("evidential", one.name, 3)}
+    assert of_evidential == of_softmax | {"evidential_se"}
     for loss in ("asymmetric", "tversky"):
         assert partners(loss) == {pair for pair in points if pair[0] != "linear"}, loss
     of_densities = {(head, k) for head in of_numbers - {"quantiles"} for k in (1, 3)}
@@ -140,8 +147,10 @@ def test_defaults_that_pages_name():
     for loss, key, value in scalars:
         assert value == f"{default(f'loss/{loss}.yaml')[key]:g}", loss
     named = {"focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1"}
-    named |= {"huber", "pinball", "expectile", "beta_nll"}
+    named |= {"huber", "pinball", "expectile", "beta_nll", "arcface", "cosface", "evidential_se"}
     assert {loss for loss, *_ in scalars} >= named
+    for file in ("loss/arcface.yaml", "loss/cosface.yaml", "model/cosine.yaml"):
+        assert f"`loss.scale={default(file)['scale']:g}` and `model.scale=64` are s" in text
     assert "`cross_entropy`, `mse` and `dice` are other names of `ce`, `se` and `tversky`" in text
     assert OTHER_NAMES == {"cross_entropy": "ce", "dice": "tversky", "mse": "se"}
     assert {loss.name for loss in LOSSES} <= {*re.findall(r"\w+", text)}

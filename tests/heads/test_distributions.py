@@ -50,10 +50,10 @@ BY_SCIPY = {
 """Logits of one target → the frozen distribution of scipy."""
 
 
-@every_density
+@pytest.mark.parametrize(
+    "head", [one() for one in HEADS if one.name in BY_SCIPY], ids=lambda one: one.name
+)
 def test_density_mean_deviation_and_quantiles_are_scipys(head):
-    if head.name not in BY_SCIPY:
-        pytest.skip("the mixture has a test of its own")
     rows = drawn(head, 6, targets=1)
     y = head(rows)
     for place, logits in enumerate(rows.tolist()):
@@ -168,13 +168,15 @@ def test_targets_are_numbers_and_no_classes(head):
 @every_head
 def test_potentials(head):
     z = drawn(head, 4)
-    if head.name in ("gaussian", "poisson"):
+    assert head.has_potential == (head.name in ("gaussian", "poisson"))
+    if head.has_potential:
         leaf = z.requires_grad_()
         gradient = torch.autograd.grad(head.potential(leaf).sum(), leaf)[0]
         torch.testing.assert_close(gradient, head(z).detach())
         return
-    with pytest.raises(TypeError, match=f"head={head.name} has no potential"):
+    with pytest.raises(TypeError, match=f"head={head.name} has no potential") as refused:
         head.potential(z)
+    assert str(refused.value).endswith(f"{head.range}, and data have no targets for them.")
 
 
 def test_blocks_of_targets_come_parameter_by_parameter():

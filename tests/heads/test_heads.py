@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mpmath import mp, mpf
 
 from mlr.core.checks import InputError
@@ -16,7 +18,10 @@ from mlr.heads import (
     HEADS,
     ClippedLinear,
     ComplementaryLogLog,
+    Corn,
+    Cumulative,
     Entmax15,
+    Evidential,
     Gaussian,
     HardSigmoid,
     Linear,
@@ -175,7 +180,7 @@ def test_the_formulas_of_the_docstrings(head):
 def test_every_head_is_written_down():
     assert {head.name for head in OF_PROBABILITIES} == {
         *WRITTEN,
-        *("softmax", "sparsemax", "entmax15", "coral", "corn", "cumulative"),
+        *("softmax", "sparsemax", "entmax15", "evidential", "coral", "corn", "cumulative"),
     }
 
 
@@ -357,13 +362,16 @@ def test_linear_slope_is_one_even_of_nan():
 
 
 def test_the_config_folder_is_the_tuple():
-    files = {path.stem: path.read_text().splitlines() for path in CONFIGS.glob("*.yaml")}
+    files = {path.stem: path.read_text() for path in CONFIGS.glob("*.yaml")}
     assert set(files) == {head.name for head in HEADS}
     for head in HEADS:
-        comment, target = files[head.name][:2]
-        assert comment.startswith("# ")
-        module, _, name = target.removeprefix("_target_: ").rpartition(".")
+        assert files[head.name].startswith("# ")
+        settings = yaml.safe_load(files[head.name])
+        module, _, name = settings.pop("_target_").rpartition(".")
         assert getattr(importlib.import_module(module), name) is head
+        # the YAML says what is used when nothing is said
+        assert {*settings} == {*inspect.signature(head).parameters}
+        assert vars(head()) == vars(head(**settings))
 
 
 @pytest.mark.parametrize(
@@ -379,3 +387,20 @@ def test_a_clip_has_its_slope_at_its_ends_too(head, logits, slopes):
     z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(head(z).sum(), z)
     torch.testing.assert_close(gradient, torch.tensor(slopes, dtype=torch.float64))
+
+
+def test_heads_of_softplus_are_exported_for_any_number_of_examples():
+    class Network(torch.nn.Module):
+        def __init__(self, head):
+            super().__init__()
+            self.layer, self.head = torch.nn.Linear(3, 4), head
+
+        def forward(self, inputs):
+            return self.head(self.layer(inputs))
+
+    for head in (Corn(), Cumulative(), Evidential()):
+        network = Network(head)
+        shapes = ({0: torch.export.Dim("batch")},)
+        program = torch.export.export(network, (torch.zeros(2, 3),), dynamic_shapes=shapes)
+        inputs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(program.module()(inputs), network(inputs))

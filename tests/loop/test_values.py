@@ -356,3 +356,71 @@ def test_levels_are_ordered_classes(tmp_path):
     assert indices["prediction/target_1"] == pytest.approx(reached[numbers > 0].mean().item())
     rising = recorded(tmp_path / "c", bce, levels.flip(1), "coral")
     assert "accuracy/train" not in rising
+
+
+def watched_logits(classes):
+    """Logits of `recorded` before its update."""
+    inputs = torch.randn(12, 5, generator=torch.Generator().manual_seed(3))
+    return module(classes=classes)(inputs).detach().requires_grad_()
+
+
+def asked(z, numbers):
+    """CORN's questions k ≤ class + 1, each by torch."""
+    levels = (numbers[:, None] > torch.arange(3)).to(z.dtype)
+    costs = F.binary_cross_entropy_with_logits(z, levels, reduction="none")
+    return (costs * (numbers[:, None] >= torch.arange(3))).sum(1)
+
+
+def between_thresholds(z, numbers):
+    """−log of the difference of neighbouring levels of a cumulative head."""
+    steps = -F.softplus(z[:, :1] - z[:, 1:])
+    y = torch.cat([z[:, :1], steps], 1).cumsum(1).sigmoid()
+    ends = torch.ones_like(z[:, :1])
+    shares = torch.cat([ends, y], 1) - torch.cat([y, 0 * ends], 1)
+    return -shares.gather(1, numbers[:, None])[:, 0].log()
+
+
+def test_ordered_heads_of_a_loop_are_measured_by_their_own_loss(tmp_path):
+    numbers = torch.arange(12) % 4
+    for head, each in (("corn", asked), ("cumulative", between_thresholds)):
+        row = recorded(tmp_path / head, lambda z, t, each=each: each(z, t).mean(), numbers, head)
+        z = watched_logits(3)
+        costs = each(z, numbers)
+        (slopes,) = torch.autograd.grad(costs.sum(), z)
+        if head == "corn":
+            levels = z.sigmoid().cumprod(1)
+        else:
+            levels = torch.cat([z[:, :1], -F.softplus(z[:, :1] - z[:, 1:])], 1).cumsum(1).sigmoid()
+        right = (levels >= 0.5).sum(1) == numbers
+        assert row["loss/train"] == pytest.approx(costs.mean().item(), rel=1e-6)
+        assert row["accuracy/train"] == pytest.approx(right.double().mean().item())
+        assert row["logit_grad/mean"] == pytest.approx(slopes.norm(dim=1).mean().item(), rel=1e-5)
+        for k in range(4):
+            # of the first level that is not reached, or the last
+            own = slopes[numbers == k, min(k, 2)].abs().mean().item()
+            assert row[f"logit_grad_class/{k}"] == pytest.approx(own, rel=1e-5)
+
+
+def of_gaussian(z, t):
+    return F.gaussian_nll_loss(z[:, :1], t, (2 * z[:, 1:]).exp(), full=True, eps=1e-12)
+
+
+def test_heads_of_densities_of_a_loop_tell_their_mean_and_deviation(tmp_path):
+    t = torch.poisson(torch.full((12, 1), 3.0), generator=torch.Generator().manual_seed(1))
+    for head, outputs, cost in (("gaussian", 2, of_gaussian), ("poisson", 1, F.poisson_nll_loss)):
+        row = recorded(tmp_path / head, cost, t, head, classes=outputs)
+        z = watched_logits(outputs)
+        (slopes,) = torch.autograd.grad(12 * cost(z, t), z)
+        mean, deviation = (
+            (z[:, 0], z[:, 1].exp()) if head == "gaussian" else (z.exp(), z.exp().sqrt())
+        )
+        expected = {
+            "loss/train": cost(z, t),
+            "prediction/mean": mean.mean(),
+            "predicted_std/train": deviation.mean(),
+            "logit_grad/mean": slopes.norm(dim=1).mean(),
+            "logit_grad/max": slopes.norm(dim=1).max(),
+        }
+        for tag, number in expected.items():
+            assert row[tag] == pytest.approx(number.item(), rel=1e-5), (head, tag)
+        assert not any(tag.startswith(("accuracy", "logit_grad_class")) for tag in row)

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from mlr.core.checks import InputError
-from mlr.models import MODELS, Cnn, Linear, Mlp, Ordinal, UserModule
+from mlr.models import MODELS, Cnn, CosineLogits, Linear, Mlp, Ordinal, UserModule
 from mlr.models.initialise import SCHEMES
 from mlr.training.structure import dense_structure
 
@@ -105,6 +105,9 @@ def test_given_weight_and_bias_fill_the_layer():
         (lambda: Linear(weight="abc"), "model.weight=abc must be a finite number"),
         (lambda: Linear(init="xavier"), "Unknown model.init=xavier"),
         (lambda: Linear(init_scale=-1), "model.init_scale=-1 must be a finite number, 0 or above"),
+        (lambda: CosineLogits(scale=0), "model.scale=0 must be a finite number above 0"),
+        (lambda: CosineLogits(init_scale=0), "model.init_scale=0 must be a finite number above 0"),
+        (lambda: CosineLogits(init="zeros"), "model.init=zeros gives weights without a direction"),
         (lambda: Cnn(kernel=4), "model.kernel=4 must be odd"),
         (lambda: Cnn(channels=8), "model.channels=8 must list"),
         (lambda: Cnn().build((2,), 2, 0), r"model=cnn needs images .*, not \(2,\); use model=mlp"),
@@ -116,6 +119,29 @@ def test_given_weight_and_bias_fill_the_layer():
 def test_options_out_of_range_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_cosines_are_of_angles_alone():
+    """By torch's own cosine; no length of features or weights, and no bias, changes a logit."""
+    module = CosineLogits([6], scale=8.0).build((1, 2, 3), 4, seed=0, dtype="float64")
+    x = torch.randn(5, 1, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    hidden = module.relu1(module.hidden1(x.flatten(1)))
+    angles = torch.nn.functional.cosine_similarity(
+        hidden.unsqueeze(1), module.output.weight.unsqueeze(0), -1
+    )
+    torch.testing.assert_close(module(x), 8 * angles)
+    assert [name for name, _ in module.output.named_parameters()] == ["weight"]
+    layer = CosineLogits(scale=2.0).build((3,), 2, seed=0).output
+    one = torch.tensor([[1.0, -2.0, 0.5]])
+    torch.testing.assert_close(layer(1e3 * one), layer(one))
+    assert layer(one).abs().max() <= 2
+    blank = torch.zeros(1, 3, requires_grad=True)
+    layer(blank).sum().backward()
+    assert layer(blank).tolist() == [[0.0, 0.0]]
+    assert layer.weight.grad.isfinite().all()
+    with torch.no_grad():
+        layer.weight.mul_(7)
+        torch.testing.assert_close(layer(one), layer(one / 3))
 
 
 class Shaped(nn.Module):

@@ -25,10 +25,13 @@ PAIRS = [
     (head.name, loss.name)
     for head in HEADS
     for loss in LOSSES
-    if (head, loss) in KERNELS and not issubclass(head, NumbersHead) and loss is not OrdinalNll
+    if (head, loss) in KERNELS
+    and not issubclass(head, NumbersHead)
+    and loss is not OrdinalNll
+    and not loss.on_logits
 ]
-"""All but heads of distributions, and the likelihood of ordered classes, which have tests of their
-own."""
+"""All but heads of distributions, the likelihood of ordered classes, and losses of logits, which
+have tests of their own."""
 PARTS = ("value", "gradient")
 LEAST = {torch.float32: -110.0, torch.float64: -760.0}
 """e^x is nothing below it."""

@@ -10,7 +10,7 @@ import pytest
 
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
-from mlr.heads import HEADS, Head
+from mlr.heads import HEADS, Head, Sigmoid
 from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import LOSSES
 from mlr.objectives import check_pair
@@ -99,6 +99,27 @@ REFUSED = [
         "Use head=softmax or loss=ordinal_nll. objective.strict=false runs it.",
     ),
     (
+        ("sigmoid", "arcface", 3),
+        "loss=arcface needs predictions that are probabilities and sum to 1, but head=sigmoid "
+        "gives values in (0, 1). Use head=softmax, loss=bce or loss=se.",
+    ),
+    (("linear", "cosface", 1), "but head=linear gives any real number. Use head=softmax or loss="),
+    (
+        ("softmax", "cosface", 1),
+        "head=softmax with one output is the constant 1. Use one output for each class.",
+    ),
+    (
+        ("softmax", "evidential_se", 3),
+        "loss=evidential_se needs predictions that are means of a Dirichlet distribution, but "
+        "head=softmax gives probabilities that sum to 1. "
+        "Use head=evidential, loss=ce, loss=bce or loss=se.",
+    ),
+    (
+        ("evidential", "matching", 3),
+        "loss=matching needs a head with a potential, and head=evidential has none. "
+        "Use loss=evidential_se.",
+    ),
+    (
         ("cumulative", "matching", None),
         "loss=matching needs a head with a potential, and head=cumulative has none. "
         "Use loss=ordinal_nll.",
@@ -162,17 +183,21 @@ def test_all_other_pairs_are_legal(outputs):
     of_choices = ("ce", "focal", "gce", "smoothed_ce", "symmetric_ce", "phuber_ce", "poly1")
     of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog", "coral")
     in_order = ("cumulative", "corn")
+    of_one = ("softmax", "sparsemax", "entmax15", "evidential")
     refused = {
         *(("linear", loss) for loss in ("bce", "asymmetric", "tversky", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
         *((head, loss) for head in in_order for loss in of_choices if (outputs or 0) > 1),
         *((head, "matching") for head in in_order),
         *((head.name, "ordinal_nll") for head in HEADS if head.name not in in_order),
+        *((h, loss.name) for h in of_one for loss in LOSSES if outputs == 1),
+        ("evidential", "matching"),
+        *((head.name, "evidential_se") for head in HEADS if head.name != "evidential"),
         *(
-            (h, loss.name)
-            for h in ("softmax", "sparsemax", "entmax15")
-            for loss in LOSSES
-            if outputs == 1
+            (head.name, loss)
+            for head in HEADS
+            for loss in ("arcface", "cosface")
+            if head.name not in of_one
         ),
         *(
             (head.name, loss.name)
@@ -245,11 +270,33 @@ def test_regression_allows_what_takes_any_target(head, loss):
     check_pair(head, loss, 2, regression=True)
 
 
-@pytest.mark.parametrize("head", ["linear", "sigmoid", "gaussian"])
-def test_a_density_is_for_no_classes(head):
-    sentence = "loss=gaussian_nll needs targets that are real numbers, but these are classes. Use "
-    with pytest.raises(InputError, match=re.escape(sentence)):
-        check_pair(head, "gaussian_nll", 2, regression=False)
+def test_a_density_is_for_no_classes():
+    sentence = "needs targets that are real numbers, but these are classes. Use "
+    for head, loss, advice in (
+        ("linear", "gaussian_nll", "loss=se"),
+        ("sigmoid", "gaussian_nll", "loss=bce"),
+        ("gaussian", "gaussian_nll", "head=softmax loss=ce"),
+        ("poisson", "nll", "head=softmax loss=ce"),
+    ):
+        with pytest.raises(InputError, match=f"^loss={loss} {sentence}{advice}.$"):
+            check_pair(head, loss, 2, regression=False)
+
+
+class Spread(Sigmoid):
+    """A head of a user's own without a potential."""
+
+    name, has_potential = "spread", False
+
+
+def test_a_head_without_a_potential_is_advised_a_loss_that_takes_it():
+    sentence = "loss=matching needs a head with a potential, and head=spread has none. Use "
+    with pytest.raises(InputError, match=f"^{sentence}(.*)$") as refused:
+        check_pair(Spread(), "matching", 3)
+    assert str(refused.value).removeprefix(sentence) == (
+        "head=sigmoid, head=clipped_linear, head=linear, loss=bce or loss=se."
+    )
+    check_pair(Spread(), "bce", 3)
+    check_pair(Spread(), "se", 3)
 
 
 def test_classes_are_allowed_what_takes_them():
@@ -377,6 +424,15 @@ def test_heads_and_losses_of_one_class_are_refused_for_several_labels(
 ):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         check_pair(head, loss, outputs, strict, regression=False, multilabel=True)
+
+
+def test_labels_are_no_numbers_of_a_density():
+    """And no refused loss is advised."""
+    for head, loss in (("poisson", "bce"), ("poisson", "nll"), ("sigmoid", "nll")):
+        sentence = f"head={head} loss={loss} needs targets that are real numbers, but these are "
+        sentence += "labels of 0 and 1. Use head=sigmoid loss=bce."
+        with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+            check_pair(head, loss, 4, regression=False, multilabel=True)
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog"])

@@ -298,12 +298,16 @@ def test_targets_that_a_density_cannot_have(head, targets, sentence):
             function(z, t)
 
 
-@pytest.mark.parametrize("head", TRUE)
-def test_a_missing_target_costs_nan_in_its_own_example(head):
-    value = 0.5 if head == "beta" else 1.0
-    t = torch.tensor([[value], [math.nan], [value]])
-    found = Objective(head, "nll").losses(torch.zeros(3, PER_TARGET[head]), t)
-    assert found.isnan().tolist() == [False, True, False]
+def test_a_missing_target_costs_nan_in_its_own_example():
+    for head in (*TRUE, "quantiles"):
+        value = 0.5 if head == "beta" else 1.0
+        t = torch.tensor([[value], [math.nan], [value]])
+        objective = Objective(head, "nll" if head in TRUE else "quantile_score")
+        z = torch.zeros(3, PER_TARGET[head])
+        assert objective.losses(z, t).isnan().tolist() == [False, True, False], head
+        lost = objective.gradient(z, t).isnan()
+        assert lost[1].all(), head
+        assert not lost[[0, 2]].any(), head
 
 
 @pytest.mark.parametrize("name", ["nll", "quantile_score"])

@@ -17,7 +17,8 @@ from mlr.data.base import SPLITS, Dataset, Source, check_source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
-from mlr.models import Model
+from mlr.losses.margins.base import MarginLoss
+from mlr.models import CosineLogits, Model, UserModule
 from mlr.objectives.compatibility import check_pair, takes_any_target
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
@@ -204,6 +205,7 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     _check_metric(
         config["objective_metric"], source.regression, source.multilabel if known_kind else None
     )
+    _check_margin(spec.loss, spec.model)
     check_pair(
         spec.head,
         spec.loss,
@@ -213,6 +215,22 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
         multilabel=source.multilabel,
     )
     return spec
+
+
+def _check_margin(loss: Loss, model: Model) -> None:
+    """Refuse a loss of cosines with a model of mlr's that gives none, or of another scale."""
+    if not isinstance(loss, MarginLoss) or isinstance(model, UserModule):
+        return
+    if not isinstance(model, CosineLogits):
+        raise InputError(
+            f"loss={loss.name} needs logits that are cosines, s cos θ, and model={model.name} "
+            "gives others. Use model=cosine or loss=ce."
+        )
+    if model.scale != loss.scale:
+        raise InputError(
+            f"loss.scale={loss.scale:g} must be model.scale={model.scale:g}; "
+            f"add loss.scale={model.scale:g}."
+        )
 
 
 def _part(group: str, settings: Any, base: type, allowed: Sequence[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.checks import InputError
 from mlr.heads.base import Head
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class NumbersHead(Head):
     """A head whose targets are numbers and no classes."""
 
+    has_potential: ClassVar[bool] = False
     levels: tuple[float, ...] | None = None
     """Levels of the quantiles that the head knows; None for any."""
 
@@ -43,14 +44,14 @@ class NumbersHead(Head):
         )
 
     def potential(self, logits: Tensor) -> Tensor:
-        """Refuse: data have no targets for parameters.
+        """Refuse: data have no targets for what the head predicts.
 
         Raises:
             TypeError: always.
         """
         raise TypeError(
             f"head={self.name} has no potential: its predictions are {self.range}, and data have "
-            "no targets for parameters. Use its likelihood, loss=nll."
+            "no targets for them."
         )
 
     def outputs(self, classes: int) -> int:
@@ -111,3 +112,33 @@ class DistributionHead(NumbersHead):
         from mlr.densities.quantiles import quantile
 
         return quantile(self.distribution(predictions), level)
+
+
+class LocationScaleHead(DistributionHead):
+    """A head of a location and a scale: y = (m, eˢ) of z = (m, s), K locations first."""
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
+        from torch import cat
+
+        locations, logs = self.parts(logits)
+        return cat([locations, logs.exp()], -1)
+
+    def slope(self, logits: Tensor) -> Tensor:
+        """∂y/∂z = (1, eˢ) (…, 2K)."""
+        from torch import cat
+
+        locations, logs = self.parts(logits)
+        return cat([locations**0, logs.exp()], -1)
+
+
+class PositiveHead(DistributionHead):
+    """A head whose parameters are all above 0: y = eᶻ."""
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """y = eᶻ (…, P·K)."""
+        return logits.exp()
+
+    def slope(self, logits: Tensor) -> Tensor:
+        """∂y/∂z = eᶻ (…, P·K)."""
+        return logits.exp()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import POSITIVE, Distributions, Region
-from mlr.heads.distributions.base import DistributionHead
+from mlr.heads.distributions.base import PositiveHead
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
 
-class Gamma(DistributionHead):
+class Gamma(PositiveHead):
     """y = (μ, α) = (eᵃ, eᵇ) of z = (a, b): K means first, then K shapes, of targets t > 0.
 
     p(t) = (α/μ)^α t^(α − 1) e^(−αt/μ)/Γ(α), with standard deviation μ/√α: amounts and durations,
@@ -30,14 +30,6 @@ class Gamma(DistributionHead):
         POSITIVE,
         2,
     )
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """y = (eᵃ, eᵇ) (…, 2K) of z = (a, b) (…, 2K)."""
-        return logits.exp()
-
-    def slope(self, logits: Tensor) -> Tensor:
-        """∂y/∂z = (eᵃ, eᵇ) (…, 2K)."""
-        return logits.exp()
 
     def distribution(self, predictions: Tensor) -> Distribution:
         """Gamma(α, α/μ) (…, K)."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import GAUSSIANS, Region
-from mlr.heads.distributions.base import DistributionHead
+from mlr.heads.distributions.base import LocationScaleHead
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
 
-class Gaussian(DistributionHead):
+class Gaussian(LocationScaleHead):
     """y = (μ, σ) = (m, eˢ) of z = (m, s): K means first, then K logarithms of σ.
 
     The network states its own uncertainty. In log σ every σ > 0 is a real number, with as many
@@ -26,25 +26,12 @@ class Gaussian(DistributionHead):
 
     name: ClassVar[str] = "gaussian"
     range: ClassVar[Region] = GAUSSIANS
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
-        from torch import cat
-
-        means, logs = logits.chunk(2, -1)
-        return cat([means, logs.exp()], -1)
+    has_potential: ClassVar[bool] = True
 
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k ½m_k² + e^s_k (…), of no use as a loss: data have no targets for σ."""
         means, logs = logits.chunk(2, -1)
         return (means * 0.5 * means + logs.exp()).sum(-1)
-
-    def slope(self, logits: Tensor) -> Tensor:
-        """∂y/∂z = (1, σ) (…, 2K)."""
-        from torch import cat
-
-        means, logs = logits.chunk(2, -1)
-        return cat([means**0, logs.exp()], -1)
 
     def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
         """(dμ + o, dσ) (…, 2K) of targets d·t + o."""

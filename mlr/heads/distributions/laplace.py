@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import REALS, Distributions, Region
-from mlr.heads.distributions.base import DistributionHead
+from mlr.heads.distributions.base import LocationScaleHead
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
 
-class Laplace(DistributionHead):
+class Laplace(LocationScaleHead):
     """y = (m, b) = (m, eˢ) of z = (m, s): K medians first, then K scales.
 
     p(t) = e^(−|t − m|/b)/2b, with standard deviation √2 b. Its tails fall as an exponential: an
@@ -30,20 +30,6 @@ class Laplace(DistributionHead):
         REALS,
         2,
     )
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
-        from torch import cat
-
-        places, logs = self.parts(logits)
-        return cat([places, logs.exp()], -1)
-
-    def slope(self, logits: Tensor) -> Tensor:
-        """∂y/∂z = (1, b) (…, 2K)."""
-        from torch import cat
-
-        places, logs = self.parts(logits)
-        return cat([places**0, logs.exp()], -1)
 
     def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:
         """(dm + o, db) (…, 2K) of targets d·t + o."""

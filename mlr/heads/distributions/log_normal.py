@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import POSITIVE, Distributions, Region
-from mlr.heads.distributions.base import DistributionHead
+from mlr.heads.distributions.base import LocationScaleHead
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
 
-class LogNormal(DistributionHead):
+class LogNormal(LocationScaleHead):
     """y = (m, σ) = (m, eˢ) of z = (m, s): K means first, then K deviations, of log t, t > 0.
 
     p(t) = N(log t; m, σ²)/t: the median of t is eᵐ, its mean e^(m + ½σ²). For products of many
@@ -29,20 +29,6 @@ class LogNormal(DistributionHead):
         POSITIVE,
         2,
     )
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
-        from torch import cat
-
-        places, logs = self.parts(logits)
-        return cat([places, logs.exp()], -1)
-
-    def slope(self, logits: Tensor) -> Tensor:
-        """∂y/∂z = (1, σ) (…, 2K)."""
-        from torch import cat
-
-        places, logs = self.parts(logits)
-        return cat([places**0, logs.exp()], -1)
 
     def distribution(self, predictions: Tensor) -> Distribution:
         """LogNormal(m, σ) (…, K)."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import COUNTS, Distributions, Region
-from mlr.heads.distributions.base import DistributionHead
+from mlr.heads.distributions.base import PositiveHead
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
 
-class NegativeBinomial(DistributionHead):
+class NegativeBinomial(PositiveHead):
     """y = (μ, r) = (eᵃ, eᵇ) of z = (a, b): K means first, then K sizes, of counts t = 0, 1, 2, …
 
     p(t) = Γ(t + r)/(Γ(r) t!) (r/(r + μ))ʳ (μ/(r + μ))ᵗ, with variance μ + μ²/r: a Poisson count
@@ -31,14 +31,6 @@ class NegativeBinomial(DistributionHead):
         COUNTS,
         2,
     )
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """y = (eᵃ, eᵇ) (…, 2K) of z = (a, b) (…, 2K)."""
-        return logits.exp()
-
-    def slope(self, logits: Tensor) -> Tensor:
-        """∂y/∂z = (eᵃ, eᵇ) (…, 2K)."""
-        return logits.exp()
 
     def distribution(self, predictions: Tensor) -> Distribution:
         """NegativeBinomial(r, logits log(μ/r)) (…, K)."""

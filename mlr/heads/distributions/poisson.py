@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import COUNTS, Distributions, Region
-from mlr.heads.distributions.base import DistributionHead
+from mlr.heads.distributions.base import PositiveHead
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
 
-class Poisson(DistributionHead):
+class Poisson(PositiveHead):
     """y = λ = eᶻ: the mean of a Poisson distribution, p(t) = λᵗe^−λ/t! of counts t = 0, 1, 2, …
 
     z = log λ is the natural parameter: dL/dz = λ − t with `loss=nll`. The variance is λ too; if
@@ -30,14 +30,7 @@ class Poisson(DistributionHead):
         COUNTS,
         1,
     )
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """y = eᶻ (…, K)."""
-        return logits.exp()
-
-    def slope(self, logits: Tensor) -> Tensor:
-        """∂y/∂z = eᶻ (…, K)."""
-        return logits.exp()
+    has_potential: ClassVar[bool] = True
 
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k e^z_k (…), of which the −log-likelihood is A(z) − ⟨t, z⟩ + Σ log t!."""

@@ -17,8 +17,8 @@ class Huber(Loss):
     """L = Σ_k ½d_k² where |d_k| ≤ δ, else δ(|d_k| − ½δ), with the error d = y − t.
 
     dL/dy is the error cut to [−δ, δ]: an outlier pulls no harder than δ. δ → ∞ is `se`, and
-    L/δ → `mae` for δ → 0. δ is in the unit of the targets. As torch's huber_loss; its
-    smooth_l1_loss with beta = δ is L/δ.
+    L/δ → `mae` for δ → 0. δ is in the unit of the targets, after any standardisation. As torch's
+    huber_loss; its smooth_l1_loss with beta = δ is L/δ.
 
     With head=linear it is the −log-likelihood of a proper density, a Gaussian with exponential
     tails.

@@ -18,13 +18,15 @@ within 4 ulp of the largest term. Larger are the bounds of
     - the likelihood of another density: 16, of what one ulp of a logit or of the target makes;
     - what amplifies the rounding of its parts: other heads and losses 10, erfc of probit 24, the
       rim of sparsemax 200 and of entmax15 400, e^−e^z of cloglog 500, y^q of gce and y − m of
-      asymmetric near its margin 1000.
+      asymmetric near its margin 1000, e^u of arcface and cosface, whose u is rounded at size s,
+      12 + 3s; of evidential_se 16, of its gradient in units of σ(z).
 
 Adding a kernel:
     - of a new head with a probability for each output: its class terms and a line in
       `class_terms.TERMS` give one exact kernels with every loss of mlr's but `matching`;
-    - of a new loss of classes: a line in `class_losses.CLASS_LOSSES` for those heads and for
-      sparsemax and entmax15, and one in `softmax.SOFTMAX`;
+    - of a new loss of classes: a line in `class_losses.CLASS_COSTS` or `OUTPUT_COSTS`, or in
+      `error_costs.ERROR_COSTS`, serves those heads, softmax, sparsemax and entmax15; of what is
+      no such sum one in `class_losses.CLASS_LOSSES` and one in `softmax.SOFTMAX`;
     - of one pair: two functions and a line in `table.KERNELS`;
     - of a pair of your own, outside mlr: `mlr.objectives.register(MyHead, MyLoss, kernel)`.
 """

@@ -264,24 +264,51 @@ def _off_and_shared(term: ClassTerm, t: Tensor, loss: Tversky) -> tuple[Tensor, 
     return off.sum(-1, keepdim=True), (t * term.p).sum(-1, keepdim=True) + loss.smooth
 
 
+CLASS_COSTS: dict[type[Loss], Callable[[Any], ClassCost]] = {
+    CrossEntropy: lambda loss: LOGARITHM,
+    Focal: lambda loss: focal(loss.gamma),
+    GeneralisedCrossEntropy: lambda loss: generalised(loss.q),
+    SmoothedCrossEntropy: lambda loss: LOGARITHM,
+    SymmetricCrossEntropy: symmetric,
+    PartiallyHuberisedCrossEntropy: lambda loss: huberised(loss.tau),
+    Poly1: lambda loss: poly1(loss.epsilon),
+}
+"""A loss Σ w(t_k) f(y_k) → f: a line here gives one exact kernels with every head of classes."""
+OUTPUT_COSTS: dict[type[Loss], Callable[[Any], tuple[ClassCost, ClassCost]]] = {
+    BinaryCrossEntropy: lambda loss: (LOGARITHM, LOGARITHM),
+    Asymmetric: lambda loss: (
+        focal(loss.gamma_present),
+        shifted(loss.gamma_absent, loss.margin),
+    ),
+}
+"""A loss Σ t_k f(y_k) + (1 − t_k) g(1 − y_k) → f and g: likewise."""
+
+
+def weigher(loss: Loss) -> Callable[[Tensor], Tensor]:
+    """The w of a loss of `CLASS_COSTS`."""
+    return loss.smoothed if isinstance(loss, SmoothedCrossEntropy) else unchanged
+
+
+def _of_class(make: Callable[[Any], ClassCost]) -> Callable[[TermsOf, Any], Kernel]:
+    return lambda terms, loss: class_costs(terms, make(loss), weigh=weigher(loss))
+
+
+def _of_output(
+    make: Callable[[Any], tuple[ClassCost, ClassCost]],
+) -> Callable[[TermsOf, Any], Kernel]:
+    def kernel(terms: TermsOf, loss: Any) -> Kernel:
+        present, absent = make(loss)
+        return class_costs(terms, present, both=True, other=absent)
+
+    return kernel
+
+
 CLASS_LOSSES: dict[type[Loss], Callable[[TermsOf, Any], Kernel]] = {
     SquaredError: lambda terms, loss: squared_error(terms),
-    BinaryCrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM, both=True),
-    CrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM),
     Hinge: lambda terms, loss: hinge(terms),
-    Focal: lambda terms, loss: class_costs(terms, focal(loss.gamma)),
-    GeneralisedCrossEntropy: lambda terms, loss: class_costs(terms, generalised(loss.q)),
-    SmoothedCrossEntropy: lambda terms, loss: class_costs(terms, LOGARITHM, weigh=loss.smoothed),
+    **{loss: _of_class(make) for loss, make in CLASS_COSTS.items()},
+    **{loss: _of_output(make) for loss, make in OUTPUT_COSTS.items()},
     **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
-    SymmetricCrossEntropy: lambda terms, loss: class_costs(terms, symmetric(loss)),
-    PartiallyHuberisedCrossEntropy: lambda terms, loss: class_costs(terms, huberised(loss.tau)),
-    Poly1: lambda terms, loss: class_costs(terms, poly1(loss.epsilon)),
-    Asymmetric: lambda terms, loss: class_costs(
-        terms,
-        focal(loss.gamma_present),
-        both=True,
-        other=shifted(loss.gamma_absent, loss.margin),
-    ),
     Tversky: tversky,
 }
 """A loss of mlr's, with the class terms of any head → the kernel."""

@@ -14,38 +14,26 @@ from torch import Tensor
 
 from mlr.losses import (
     AbsoluteError,
-    Asymmetric,
-    BinaryCrossEntropy,
     CrossEntropy,
-    Focal,
-    GeneralisedCrossEntropy,
     Hinge,
     Loss,
     Matching,
-    PartiallyHuberisedCrossEntropy,
     Pinball,
-    Poly1,
-    SmoothedCrossEntropy,
     SquaredError,
-    SymmetricCrossEntropy,
     Tversky,
 )
 from mlr.objectives.kernels.class_losses import (
-    LOGARITHM,
+    CLASS_COSTS,
+    OUTPUT_COSTS,
     ClassCost,
-    focal,
-    generalised,
-    huberised,
-    poly1,
     set_error,
     set_error_rate,
-    shifted,
-    symmetric,
     unchanged,
+    weigher,
 )
 from mlr.objectives.kernels.class_numbers import softmax_ce_of_classes
 from mlr.objectives.kernels.class_terms import ClassTerm
-from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball
+from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, absolute, pinball, sign
 from mlr.objectives.kernels.kernel import Kernel, sum_of_others, times
 from mlr.objectives.kernels.linear import half_squares
 
@@ -106,14 +94,18 @@ def separate_costs(present: ClassCost, absent: ClassCost) -> Kernel:
         falls = here - away * term.p / term.rest.scatter(-1, index, 1.0)
         falls = falls.scatter(-1, index, 0.0)
         top_y, top_here, top_away = (x.gather(-1, index) for x in (term.p, here, away))
-        # y_k/(1 − y_max) is the softmax of all but the largest
-        lowest = torch.finfo(z.dtype).min
-        among = z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
+        among = among_others(z, index)
         of_top = (top_here * term.p - top_away * top_y * among).scatter(-1, index, 0.0)
         own = away * term.p - here * term.rest
         return term.p * sum_of_others(falls) + of_top + own
 
     return Kernel(losses, gradient)
+
+
+def among_others(z: Tensor, index: Tensor) -> Tensor:
+    """y_k/(1 − y_i) (…, K), the softmax of all but class i, which is 0 there; `index` is (…, 1)."""
+    lowest = torch.finfo(z.dtype).min
+    return z.clamp(min=lowest).scatter(-1, index, -torch.inf).softmax(-1)
 
 
 def _complement(term: ClassTerm) -> ClassTerm:
@@ -147,6 +139,14 @@ def error_costs(cost: ErrorCost) -> Kernel:
     return Kernel(losses, gradient)
 
 
+def _of_class(make: Callable[[Any], ClassCost]) -> Callable[[Any], Kernel]:
+    return lambda loss: class_costs(make(loss), weigher(loss))
+
+
+def _of_output(make: Callable[[Any], tuple[ClassCost, ClassCost]]) -> Callable[[Any], Kernel]:
+    return lambda loss: separate_costs(*make(loss))
+
+
 def _of_error(make: Callable[[Any], ErrorCost]) -> Callable[[Any], Kernel]:
     return lambda loss: error_costs(make(loss))
 
@@ -157,12 +157,14 @@ def two_slopes(cost: ErrorCost, above: float, below: float) -> Kernel:
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         # y_k Σ_j y_j (s_k − s_j): sums of one sign, but where y_k = t_k
         term = softmax_term(z)
-        sign = _error(term, t).sign()
-        over, under, even = ((term.p * (sign == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
+        side = sign(_error(term, t))
+        over, under, even = ((term.p * (side == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
         whole = above + below
         up, down = whole * under + above * even, -(whole * over + below * even)
         level = below * under - above * over
-        return term.p * torch.where(sign > 0, up, torch.where(sign < 0, down, level))
+        slopes = term.p * torch.where(side > 0, up, torch.where(side < 0, down, level))
+        # a missing target is NaN to all, which share one probability
+        return slopes + 0 * side.sum(-1, keepdim=True)
 
     return Kernel(error_costs(cost).losses, gradient)
 
@@ -229,23 +231,16 @@ SOFTMAX_CE = Kernel(
     of_classes=softmax_ce_of_classes,
 )
 SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
+    **{loss: _of_class(make) for loss, make in CLASS_COSTS.items()},
+    **{loss: _of_output(make) for loss, make in OUTPUT_COSTS.items()},
     **{loss: _of_error(make) for loss, make in ERROR_COSTS.items()},
     SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
-    BinaryCrossEntropy: lambda loss: separate_costs(LOGARITHM, LOGARITHM),
+    # fewer operations than of their costs alone
     CrossEntropy: lambda loss: SOFTMAX_CE,
     Matching: lambda loss: SOFTMAX_CE,
     AbsoluteError: lambda loss: two_slopes(absolute(), 1.0, 1.0),
     Pinball: lambda loss: two_slopes(pinball(loss.tau), 1 - loss.tau, loss.tau),
     Hinge: lambda loss: Kernel(softmax_hinge_losses, softmax_hinge_gradient),
-    Focal: lambda loss: class_costs(focal(loss.gamma)),
-    GeneralisedCrossEntropy: lambda loss: class_costs(generalised(loss.q)),
-    SmoothedCrossEntropy: lambda loss: class_costs(LOGARITHM, loss.smoothed),
-    SymmetricCrossEntropy: lambda loss: class_costs(symmetric(loss)),
-    PartiallyHuberisedCrossEntropy: lambda loss: class_costs(huberised(loss.tau)),
-    Poly1: lambda loss: class_costs(poly1(loss.epsilon)),
-    Asymmetric: lambda loss: separate_costs(
-        focal(loss.gamma_present), shifted(loss.gamma_absent, loss.margin)
-    ),
     Tversky: set_errors,
 }
 """A loss → its kernel with the softmax."""

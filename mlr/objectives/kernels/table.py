@@ -15,6 +15,7 @@ from mlr.heads import (
     Coral,
     Corn,
     Cumulative,
+    Evidential,
     Gamma,
     Gaussian,
     HardSigmoid,
@@ -33,9 +34,12 @@ from mlr.heads import (
 )
 from mlr.heads.distributions.base import NumbersHead
 from mlr.losses import (
+    ArcFace,
     BetaNll,
     BinaryCrossEntropy,
+    CosFace,
     CrossEntropy,
+    EvidentialSquaredError,
     GaussianNll,
     Hinge,
     Loss,
@@ -49,6 +53,7 @@ from mlr.objectives.kernels import matching
 from mlr.objectives.kernels.class_losses import CLASS_LOSSES, hinge
 from mlr.objectives.kernels.class_terms import TERMS, linear_terms
 from mlr.objectives.kernels.error_costs import ERROR_COSTS, ErrorCost, linear_kernel
+from mlr.objectives.kernels.evidential import evidential_se
 from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, beta_nll, of_deviation_one
 from mlr.objectives.kernels.kernel import Kernel
 from mlr.objectives.kernels.likelihoods.counts import NEGATIVE_BINOMIAL_NLL, POISSON_NLL
@@ -58,6 +63,7 @@ from mlr.objectives.kernels.likelihoods.quantile_score import quantile_score
 from mlr.objectives.kernels.likelihoods.real import LAPLACE_NLL, STUDENT_NLL
 from mlr.objectives.kernels.likelihoods.share import BETA_NLL
 from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
+from mlr.objectives.kernels.margins import with_margin
 from mlr.objectives.kernels.ordinal import CORN_NLL, CUMULATIVE_NLL
 from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
 from mlr.objectives.kernels.softmax import SOFTMAX
@@ -135,6 +141,8 @@ KERNELS: dict[Pair, Entry] = {
     (Coral, CrossEntropy): SIGMOID_CE,
     (Cumulative, OrdinalNll): CUMULATIVE_NLL,
     (Corn, OrdinalNll): CORN_NLL,
+    (Evidential, EvidentialSquaredError): lambda head, loss: evidential_se(loss.kl_weight),
+    **{(Softmax, loss): lambda head, loss: with_margin(loss) for loss in (ArcFace, CosFace)},
     (Gaussian, BetaNll): lambda head, loss: beta_nll(loss.beta),
     (Gaussian, NegativeLogLikelihood): GAUSSIAN_NLL,
     (Poisson, NegativeLogLikelihood): POISSON_NLL,

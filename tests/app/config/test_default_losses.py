@@ -27,6 +27,7 @@ USUAL = {
     "softmax": ("ce", "CrossEntropy"),
     "sparsemax": ("matching", "Matching"),
     "entmax15": ("matching", "Matching"),
+    "evidential": ("evidential_se", "EvidentialSquaredError"),
     "cumulative": ("ordinal_nll", "OrdinalNll"),
     "coral": ("bce", "BinaryCrossEntropy"),
     "corn": ("ordinal_nll", "OrdinalNll"),

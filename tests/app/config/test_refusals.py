@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 import shlex
 import struct
 import subprocess
@@ -17,8 +16,8 @@ from tests.records.reading import accumulate
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
-    "loss=see": "Unknown loss=see. Did you mean loss=se.*Choose from asymmetric, bce, beta_nll, "
-    "ce, expectile, focal, gaussian_nll, gce, hinge, .*poly1, quantile_score, se, smoothed_ce, ",
+    "loss=see": "Unknown loss=see. Did you mean loss=se? Choose from arcface, asymmetric, bce, "
+    "beta_nll, ce, cosface, evidential_se, expectile, … poly1, quantile_score, se, smoothed_ce, ",
     "loss=nll": "loss=nll needs targets that are real numbers, but these are classes. Use loss=ce",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
@@ -28,9 +27,9 @@ REFUSED = {
     "model=mpl": "Did you mean model=mlp",
     "optimizer=sdg": "Did you mean optimizer=sgd",
     "schedule=exp": "Unknown schedule=exp",
-    "experiment=nope": "Unknown experiment=nope. Choose from .*mnist_mlp",
-    "head=linear loss=bce": r"loss=bce needs predictions in \[0, 1\], but head=linear gives any",
-    "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
+    "experiment=nope": "Unknown experiment=nope. Choose from clipped, line, mnist_cnn",
+    "head=linear loss=bce": "loss=bce needs predictions in [0, 1], but head=linear gives any",
+    "head=sigmoid loss=ce": "loss=bce or loss=se. objective.strict=false runs it",
     "data=line": "Use head=linear",
     "data=line head=coral": "levels of ordered classes, but this data's targets are any",
     "head=coral loss=ordinal_nll": "Use head=cumulative, head=corn or loss=bce",
@@ -40,37 +39,45 @@ REFUSED = {
     "head=gaussian loss=bce data=line": "a mean and a standard deviation. Use loss=gaussian_nll",
     "head=gaussian loss=matching data=line": "Use loss=gaussian_nll or head=linear",
     "data=line head=linear loss=hinge": "loss=hinge needs targets",
-    "loss=focal loss.gamma=-1": "loss.gamma=-1.* must be a finite number, 0 or above",
-    "loss=gce loss.q=1.5": r"loss.q=1.5 must lie in \(0, 1\]",
+    "loss=focal loss.gamma=-1": "loss.gamma=-1 must be a finite number, 0 or above",
+    "loss=gce loss.q=1.5": "loss.q=1.5 must lie in (0, 1]",
     "loss=gce loss.q=0": "loss.q=0 must be a finite number above 0",
-    "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
-    "loss=phuber_ce loss.tau=0.5": r"loss.tau=0.5 must be above 1",
-    "loss=asymmetric loss.margin=1": r"loss.margin=1 must lie in \[0, 1\)",
-    "loss=ce loss.gamma=1": "Unknown option loss.gamma.*Did you mean loss=focal, which",
+    "loss=smoothed_ce loss.epsilon=1": "loss.epsilon=1 must lie in [0, 1)",
+    "loss=phuber_ce loss.tau=0.5": "loss.tau=0.5 must be above 1",
+    "loss=asymmetric loss.margin=1": "loss.margin=1 must lie in [0, 1)",
+    "loss=arcface": "loss=arcface needs logits that are cosines, s cos θ, and model=linear gives "
+    "others. Use model=cosine or loss=ce",
+    "loss=cosface model=cosine model.scale=16": "loss.scale=64 must be model.scale=16; add "
+    "loss.scale=16",
+    "loss=arcface model=cosine head=sigmoid": "Use head=softmax, loss=bce or loss=se",
+    "loss=evidential_se": "Use head=evidential, loss=ce, loss=bce or loss=se",
+    "head=evidential loss=matching": "head=evidential has none. Use loss=evidential_se",
+    "model=cosine model.init=zeros": "model.init=zeros gives weights without a direction",
+    "loss=ce loss.gamma=1": "Unknown option loss.gamma. Did you mean loss=focal, which",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
     "optimizer.lr=abc": "optimizer.lr=abc must be a finite number above 0",
-    "optimizer.momentum=1": r"optimizer.momentum=1 must lie in \[0, 1\)",
+    "optimizer.momentum=1": "optimizer.momentum=1 must lie in [0, 1)",
     "optimizer.nesterov=true": "needs momentum",
     "batch_size=0": "batch_size=0 must be a whole number of at least 1",
     "batch_size=2.5": "batch_size=2.5 must be a whole number",
-    "batch_size=100000": "batch_size=100000 is more than the .* training examples of data=digits",
+    "batch_size=100000": "batch_size=100000 is more than the 1258 training examples of data=digits",
     "epochs=0": "epochs=0 must be a whole number of at least 1",
     "seed=-1": "seed=-1 must be a whole number of at least 0",
     "seed=1.5": "seed=1.5 must be a whole number",
     "patience=0": "patience=0 must be",
     "max_grad_norm=-1": "max_grad_norm=-1.0 must be a finite number above 0",
-    "dtype=float16": "Unknown dtype=float16.*Choose from float32, float64",
+    "dtype=float16": "Unknown dtype=float16. Did you mean dtype=float64? Choose from float32",
     "device=gpu": "Unknown device=gpu. Did you mean device=cuda",
     "probes.points=-1": "probes.points=-1 must be",
-    "probes.points=every(10)": r"probes.points=every\(10\) cannot be read",
-    "probes.classes=daily": "probes.classes=daily must be a schedule: 200 .*every:10",
+    "probes.points=every(10)": "probes.points=every(10) cannot be read",
+    "probes.classes=daily": "probes.classes=daily must be a schedule: 200 (about so many points)",
     "schedule.warmup_steps=-1": "schedule.warmup_steps=-1 must be",
-    "model=mlp model.widths=[]": r"model.widths=\[\] must list",
+    "model=mlp model.widths=[]": "model.widths=[] must list",
     "model=mlp model.widths=[1000000000000]": "does not fit into memory",
     "model=mlp model.activation=gelu": "Unknown model.activation=gelu",
     "model=cnn data=blobs": "model=cnn needs images",
-    "model=custom": r"model._target_=\?\?\? must name a class",
+    "model=custom": "model._target_=??? must name a class",
     "model._target_=os.system": "none of mlr's own parts and not in torch.nn",
     "model._target_=mlr.models.Nope": "Unknown model._target_=mlr.models.Nope",
     "head._target_=mlr.losses.CrossEntropy": "is not a",
@@ -84,11 +91,12 @@ REFUSED = {
     "data=mnist data.root=nowhere": "nowhere",
     "+learning_rate=5": "Unknown option learning_rate. Did you mean optimizer.lr",
     "model.weight=abc": "model.weight=abc must be a finite number",
-    "schedule=step schedule.factor=1e200": r"schedule.factor=1e\+200 must lie in",
+    "schedule=step schedule.factor=1e200": "schedule.factor=1e+200 must lie in",
     "hydra.job.chdir=true": "hydra.job.chdir=true is not supported",
-    "head=linear loss=ce data=line": "Use head=linear|loss=se",
+    "head=linear loss=ce data=line": "are any real number. Use loss=se",
     "seed=0,1": "needs -m",
-    "data=csv data.path=/x/ü.csv": "/x/ü.csv cannot be read; .* special characters need quotes",
+    "data=csv data.path=/x/ü.csv": "/x/ü.csv cannot be read; options are key=value without spaces, "
+    "and special characters need quotes",
     "steps=${nope}": "nope",
     "=1": "spaces around = ",
 }
@@ -99,7 +107,7 @@ def assert_refused(finished, message, code=2):
     assert finished.out == ""
     lines = finished.err.strip().splitlines()
     assert len(lines) == 1, finished.err
-    assert re.search(message, lines[0]), lines[0]
+    assert message in lines[0]
     assert len(lines[0]) <= 200
     assert "Traceback" not in finished.err
 
@@ -151,8 +159,8 @@ TYPED = {
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
     "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
-    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp|ordinal, "
-    "which has it? Choose from bias, init, init_scale, weight.",
+    "model.activation=relu": "Unknown option model.activation. Did you mean "
+    "model=cosine|mlp|ordinal, which has it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
     "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
     "Head=sigmoid": "Unknown option Head. Did you mean head? Choose from allow, allow_targets, bat",
@@ -177,7 +185,7 @@ TYPED = {
     "objective=strict": "objective is a group of options, which are set one by one, as in object",
     "objective.strict=maybe": "objective.strict=maybe must be true or false.",
     "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
-    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from asymmetric, bce, beta_nll",
+    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from arcface, asymmetric, bce",
     "-m seed=1,abc": "seed=abc must be a whole number.",
 }
 """As a student types them, words of a shell."""
@@ -186,7 +194,7 @@ TYPED = {
 @pytest.mark.parametrize(("line", "message"), TYPED.items(), ids=TYPED)
 def test_what_is_typed_wrongly_is_told_how_to_write_it(train, line, message):
     finished = train(*shlex.split(line))
-    assert_refused(finished, re.escape(message))
+    assert_refused(finished, message)
     assert list(finished.folder.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlr.heads import Quantiles
 from mlr.heads.functions import sigmoid
-from mlr.objectives.kernels.error_costs import weights
+from mlr.objectives.kernels.error_costs import pinball
 from mlr.objectives.kernels.kernel import Kernel
 
 
@@ -19,16 +19,18 @@ def quantile_score(head: Quantiles) -> Kernel:
     """The kernel of the levels of this head."""
     centre = head.middle_level
 
-    def errors(z: Tensor, t: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """q − t and the weight of its size (…, K), of each level."""
-        apart = [q - t for q in head.parts(head(z))]
-        return [(d, weights(tau, d)) for tau, d in zip(head.levels, apart, strict=True)]
+    costs = [pinball(tau) for tau in head.levels]
+
+    def errors(z: Tensor, t: Tensor) -> list[Tensor]:
+        """q − t (…, K) of each level."""
+        return [q - t for q in head.parts(head(z))]
 
     def losses(z: Tensor, t: Tensor) -> Tensor:
-        return sum((w * d.abs()).sum(-1) for d, w in errors(z, t))  # type: ignore[return-value]
+        pairs = zip(costs, errors(z, t), strict=True)
+        return sum(cost.value(d).sum(-1) for cost, d in pairs)  # type: ignore[return-value]
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
-        slopes = [w * d.sign() for d, w in errors(z, t)]
+        slopes = [cost.slope(d) for cost, d in zip(costs, errors(z, t), strict=True)]
         blocks = head.parts(z)
         found = [torch.zeros_like(t)] * len(slopes)
         # a logit moves its own quantile and all beyond it

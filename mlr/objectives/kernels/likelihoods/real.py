@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mlr.densities.special import excess_of_log1p, stirling, times_rest_of_rate
 from mlr.information import HALF_LOG_TAU
+from mlr.objectives.kernels.error_costs import sign
 from mlr.objectives.kernels.gaussian import residuals
 from mlr.objectives.kernels.kernel import Kernel
 
@@ -28,8 +29,8 @@ def laplace_gradient(z: Tensor, t: Tensor) -> Tensor:
     """(−sign(r) e⁻ˢ, 1 − |r|)."""
     r, (first, second) = residuals(z, t)
     # the sign of t − m, which r may have lost
-    sign = (t - z.chunk(2, -1)[0]).sign()
-    return torch.cat([-sign * first * second, 1 - r.abs()], -1)
+    side = sign(t - z.chunk(2, -1)[0])
+    return torch.cat([-side * first * second, 1 - r.abs()], -1)
 
 
 def student_losses(z: Tensor, t: Tensor) -> Tensor:

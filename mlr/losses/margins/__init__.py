@@ -1,0 +1,1 @@
+"""Losses of cosines that ask the true class for a margin."""
