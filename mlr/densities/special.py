@@ -33,6 +33,17 @@ def stirling(x: Tensor, log_x: Tensor | None = None) -> Tensor:
     return _series(torch.where(is_small, at[-1] + 1, x)) + steps.masked_fill(~is_small, 0.0)
 
 
+def rate(x: Tensor, log_x: Tensor | None = None) -> Tensor:
+    """Return ψ(x) − log x < 0 (…) of x > 0."""
+    is_small, y, log_y, at, w, excess = _steps(x, log_x)
+    # a step is 1/y − log(1 + 1/y) > 0
+    own = w * (1 / at - 2 * excess)
+    first = torch.where(y < 1, 1 / y - (y.log1p() - log_y), own[0])
+    far = torch.where(is_small, at[-1] + 1, x)
+    steps = _added(first, own[1:])
+    return -0.5 / far + _series_of_rate(far) - steps.masked_fill(~is_small, 0.0)
+
+
 def times_rest_of_rate(x: Tensor, log_x: Tensor) -> Tensor:
     """Return x(ψ(x) − log x) + ½ (…) of x ≥ 0: in (−½, 0), and about −1/12x far out."""
     is_small, y, log_y, at, w, excess = _steps(x, log_x)

@@ -55,7 +55,7 @@ def test_the_pair_is_drawn_whatever_weights_are_set(monkeypatch):
     monkeypatch.setattr(display, "html", lambda head, loss, kernel, outputs: kernel)
     for weight in (None, [1.0, 2.0, 3.0]):
         drawn_kernels.append(Objective("softmax", "smoothed_ce", weight=weight)._repr_html_())
-    z, t = torch.tensor([[0.0, 1.0, -1.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    z, t = torch.tensor([[2.0, 1.0, -1.0]]), torch.tensor([[1.0, 0.0, 0.0]])
     plain, weighted = (kernel.losses(z, t).item() for kernel in drawn_kernels)
     expected = F.cross_entropy(z, torch.tensor([0]), label_smoothing=0.1).item()
     assert plain == weighted == pytest.approx(expected, rel=1e-6)
