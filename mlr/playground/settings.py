@@ -125,8 +125,9 @@ def _missing(spec: RunSpec) -> Iterator[str]:
             yield f"{kind}={part.name}"
         elif vars(part) != vars(type(part)()):
             yield f"options of {kind}={part.name}"
-    if spec.class_weight is not None:
-        yield "loss.weight"
+    yield from (
+        f"loss.{name}" for name, value in vars(spec.loss_options).items() if value is not None
+    )
     if isinstance(model, Mlp):
         if len(model.widths) > 2 or max(model.widths, default=0) > MOST_WIDTH:
             yield f"model.widths={value_text(str(list(model.widths)))}"

@@ -115,7 +115,7 @@ class FinalCalibration:
         taken = [one or first for one, first in zip(own, firsts, strict=True)]
         self.likelihoods = program.objectives
         # where they are the runs' own losses, these are not computed twice
-        if program.objectives.weights is not None or any(
+        if program.objectives.options is not None or any(
             identity(one) != identity(first) for one, first in zip(taken, firsts, strict=True)
         ):
             lanes = [

@@ -21,8 +21,7 @@ from torch import Tensor
 from mlr.densities.special import rate, stirling
 from mlr.heads.functions import sigmoid, softplus
 from mlr.information import HALF_LOG_TAU
-from mlr.objectives.kernels.kernel import Kernel
-from mlr.objectives.kernels.softmax import sum_of_others
+from mlr.objectives.kernels.kernel import Kernel, sum_of_others
 
 NODES = 22
 """Of the quadrature, whose error is 6e-18 of h(1, 4)."""

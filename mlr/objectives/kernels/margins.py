@@ -15,8 +15,8 @@ from torch import Tensor
 from mlr.heads.functions import sigmoid, softplus
 from mlr.losses.margins.base import MarginLoss
 from mlr.objectives.kernels.class_terms import ClassTerm
-from mlr.objectives.kernels.kernel import Kernel, times
-from mlr.objectives.kernels.softmax import among_others, softmax_term, sum_of_others
+from mlr.objectives.kernels.kernel import Kernel, sum_of_others, times
+from mlr.objectives.kernels.softmax import among_others, softmax_term
 
 
 def with_margin(loss: MarginLoss) -> Kernel:
