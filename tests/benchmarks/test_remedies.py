@@ -20,7 +20,7 @@ def test_every_planted_fault_has_its_entry():
     counts = Counter(case.rule for case in PLANTED)
     assert {rule: len(cures) for rule, cures in CURES.items()} == dict(counts)
     left_out = {case.rule for case in PLANTED} - {case.rule for case, _ in curable()}
-    assert left_out == {"label_noise", "overfitting"}
+    assert left_out == {"label_noise", "overfitting", "rare_class"}
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,7 @@ def test_evaluation_counts_wrong_and_stuck_examples():
     assert found["right"] == pytest.approx(sizes[[1, 2]].mean(), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_trajectories_of_every_legal_pair(tmp_path: Path):
     """200 updates of `mlr train` to 1e-12, of both nets.
@@ -226,7 +227,7 @@ def test_trajectories_of_every_legal_pair(tmp_path: Path):
             wrong.append((job["name"], job["setting"], off, own))
     assert not wrong, wrong
     assert len(jobs) == 172
-    assert steep < 20
+    assert steep < 30
 
 
 def _apart(ours: dict, theirs: dict) -> float:

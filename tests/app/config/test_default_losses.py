@@ -118,7 +118,10 @@ def test_a_head_alone_runs_and_its_loss_is_recorded_by_name(train):
     assert finished.status()["pair"] == "sigmoid+bce"
     assert finished.status()["overrides"] == ["head=sigmoid", "epochs=1", "probes=off"]
     config = yaml.safe_load((run / ".hydra" / "config.yaml").read_text())
-    assert config["loss"] == {"_target_": "mlr.losses.BinaryCrossEntropy", "weight": None}
+    loss = config["loss"]
+    assert loss.pop("_target_") == "mlr.losses.BinaryCrossEntropy"
+    options = ("weight", "pos_weight", "label_smoothing", "prior", "temperature")
+    assert loss == dict.fromkeys(options)
     hydra = yaml.safe_load((run / ".hydra" / "hydra.yaml").read_text())
     assert hydra["hydra"]["runtime"]["choices"]["loss"] == "bce"
     longer = train(f"resume={run}", "epochs=2")

@@ -27,7 +27,7 @@ REFUSED = {
     "model=mpl": "Did you mean model=mlp",
     "optimizer=sdg": "Did you mean optimizer=sgd",
     "schedule=exp": "Unknown schedule=exp",
-    "experiment=nope": "Unknown experiment=nope. Choose from clipped, line, mnist_cnn",
+    "experiment=nope": "Unknown experiment=nope. Choose from cement, clipped, line, mnist_cnn",
     "head=linear loss=bce": "loss=bce needs predictions in [0, 1], but head=linear gives any",
     "head=sigmoid loss=ce": "loss=bce or loss=se. objective.strict=false runs it",
     "data=line": "Use head=linear",
@@ -158,7 +158,7 @@ TYPED = {
     "optimizer=SGD": "Unknown optimizer=SGD. Did you mean optimizer=sgd? Choose from adam, adamw, ",
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
-    "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
+    "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from cement, clipped, line, mnist",
     "model.activation=relu": "Unknown option model.activation. Did you mean "
     "model=cosine|mlp|ordinal, which has it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
