@@ -158,7 +158,7 @@ TYPED = {
     "optimizer=SGD": "Unknown optimizer=SGD. Did you mean optimizer=sgd? Choose from adam, adamw, ",
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
-    "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from cement, clipped, line, mnist",
+    "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from cement, clipped, line",
     "model.activation=relu": "Unknown option model.activation. Did you mean "
     "model=cosine|mlp|ordinal, which has it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
