@@ -40,7 +40,7 @@ def page_html(opening: Opening) -> str:
     handed |= {"command": for_others("train"), "start": opening.state}
     scripts = "".join(
         f"<script>{files('mlr.playground').joinpath(name).read_text(encoding='utf-8')}</script>\n"
-        for name in ("engine.js", "view.js")
+        for name in ("engine.js", "settings.js", "pictures.js", "view.js")
     )
     style = BASE + files("mlr.playground").joinpath("playground.css").read_text(encoding="utf-8")
     body = f"""<header>
