@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
@@ -155,3 +156,20 @@ def test_no_room_is_larger_than_a_fifth_of_the_product():
 def test_scripts_only_handle_arguments():
     for path in (ROOT / "scripts").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 50, path
+
+
+def test_every_package_of_the_product_is_in_the_wheel():
+    """Setuptools has a list; the slow tests look into the wheel."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        listed = set(tomllib.load(file)["tool"]["setuptools"]["packages"])
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "mlr").rglob("__init__.py")
+    }
+    left_out = {name for name in found if re.match(r"mlr\.(benchmarks|plugins)\b", name)}
+    assert listed == (found - left_out) | {
+        "mlr.configs",
+        "hydra_plugins",
+        "hydra_plugins.mlr_batched",
+    }
+    assert len(listed) > 40
