@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.analysis.explain import explain
+from mlr.loop.layout import loss_layout
 from mlr.records.reading import read_runs
 from mlr.records.run_folder import read_status
 from tests.loop.loops import table
@@ -260,3 +261,24 @@ def test_a_loss_that_shifts_its_words_is_no_fault(tmp_path):
         assert not look.get("copied")
         assert "ce:mean" in look["forms"]
     assert not explain(read_runs(tmp_path))
+
+
+class Unreadable(torch.autograd.Function):
+    """Cross-entropy of which the graph tells nothing, as of a compiled one."""
+
+    @staticmethod
+    def forward(ctx, z, t, is_shifted):
+        ctx.save_for_backward(z)
+        return CE(z[:, :-1].flatten(0, 1), t[:, 1:].flatten()) if is_shifted else CE(z.mT, t)
+
+    @staticmethod
+    def backward(ctx, slope):
+        return torch.zeros_like(ctx.saved_tensors[0]), None, None
+
+
+def test_shifted_words_of_an_unreadable_loss_are_known_by_its_value():
+    for is_shifted in (True, False):
+        z = Z.clone().requires_grad_()
+        layout = loss_layout(z, WORDS, Unreadable.apply(z, WORDS, is_shifted))
+        assert layout.later is is_shifted
+        assert layout.moved is is_shifted

@@ -26,6 +26,7 @@ def runs(tmp_path_factory):
         "adam": lab.run("data=moons", "optimizer=adam", "head=sigmoid", *quick),
         "wide": lab.run("data=moons", "model=mlp", "head=sigmoid", *quick),
         "digits": lab.run("data=digits", "head=softmax", "steps=1"),
+        "squared": lab.run("data=xor", "head=clipped_linear", "loss=se", *quick),
         "focal": lab.run("data=xor", "head=sigmoid", "loss=focal", "loss.gamma=1", *quick),
         "line": lab.run("data=line", "head=linear", *quick),
         "weighted": lab.run("data=xor", "head=sigmoid", "loss.weight=[1,2]", *quick),
@@ -82,6 +83,11 @@ def test_run_opens_with_its_setting_and_examples(runs):
 
 
 SEED = "data.seed=0"
+
+
+def test_run_with_squared_error_is_set_against_the_matching_loss(runs):
+    state = opening_of(runs["squared"]).state
+    assert (state["lossa"], state["headb"], state["lossb"]) == ("se", "clipped_linear", "matching")
 
 
 def test_sweep_of_two_losses_opens_both(tmp_path):

@@ -221,3 +221,15 @@ def test_huge_numbers_are_no_error():
             parameter.mul_(1e200)
     other = experiment()
     train([other, run])
+
+
+def test_options_of_the_loss_change_no_likelihood():
+    """The calibration is of the predictions, whatever the training is weighed by."""
+    options = {"options": {"label_smoothing": 0.2}, "class_weights": (1.0, 5.0, 2.0)}
+    for changes in options.items():
+        own = experiment(data=dataset(3), head="softmax", loss="ce", **dict([changes]))
+        (result,) = train([own])
+        z, labels = logits(own, result, "test"), own.data.test.targets.numpy()
+        expected = log_loss(labels, z.softmax(1).numpy())
+        assert result.calibration["test"]["nll"] == pytest.approx(expected, rel=1e-5)
+        assert abs(result.metrics["loss/test"] / expected - 1) > 0.01
