@@ -90,6 +90,7 @@ RUNS = (
     "model=cnn data=synthetic_mnist data.n=200",
     "data=line head=gaussian loss=gaussian_nll",
     "data=line head=linear loss=se",
+    "data=multilabel head=sigmoid loss=bce",
     "data=neuron head=clipped_linear loss=se batch_size=1",
     "data=moons model=mlp head=sigmoid loss=bce data.val_fraction=0",
 )

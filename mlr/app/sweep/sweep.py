@@ -14,7 +14,6 @@ from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from omegaconf import DictConfig
 from rich.text import Text
 
-from mlr.analysis.quantities import label
 from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
@@ -349,6 +348,8 @@ def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
 
 def _print_job(outcome: Outcome) -> None:
     """Print a line about a job as it ends."""
+    from mlr.analysis.quantities import label  # with numpy, which a refusal must not wait for
+
     metrics, said = outcome.metrics, f"{outcome.status}: {outcome.reason}"
     if outcome.status == "done":
         said = f"test loss {metrics['loss/test']:.4g}"
