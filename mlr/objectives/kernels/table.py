@@ -199,12 +199,11 @@ def composed(head: Head, loss: Loss) -> Kernel:
     fills = all(type(part).__module__.startswith("mlr.") for part in (head, loss))
 
     def losses(z: Tensor, t: Tensor) -> Tensor:
-        # a run's numbers must not depend on how many are computed with it
-        rows = z.shape[:-1].numel()
-        spare = -rows % REGISTERS if fills and z.is_cpu else 0
-        if not spare or torch.compiler.is_compiling():
+        if not fills or not z.is_cpu or torch.compiler.is_compiling():
             return cost(z if loss.on_logits else head(z), t)
-        z_filled, t_filled = (_filled(one, rows, spare) for one in (z, t))
+        # a run's numbers must not depend on how many are computed with it, nor how they lie
+        rows = z.shape[:-1].numel()
+        z_filled, t_filled = (_filled(one, rows) for one in (z, t))
         each = cost(z_filled if loss.on_logits else head(z_filled), t_filled)
         return each[:rows].reshape(z.shape[:-1])
 
@@ -215,10 +214,10 @@ def composed(head: Head, loss: Loss) -> Kernel:
     return Kernel(losses, gradient, differentiable=True)
 
 
-def _filled(values: Tensor, rows: int, spare: int) -> Tensor:
-    """Return values (…, K) as rows (rows + spare, K), of which the last repeat the first."""
+def _filled(values: Tensor, rows: int) -> Tensor:
+    """Return values (…, K) as contiguous rows (n, K), filled up by the first to whole registers."""
     flat = values.reshape(rows, values.shape[-1])
-    return torch.cat((flat, flat[:1].detach().expand(spare, -1)))
+    return torch.cat((flat, flat[:1].detach().expand(-rows % REGISTERS, -1)))
 
 
 def on_predictions(head: Head, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
