@@ -13,7 +13,7 @@ import numpy as np
 from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn, timed
 from mlr.records import Recorder, RunFolder, flush_all, record_scalars
 from mlr.records.encoding import scalar_records
-from mlr.records.recorder import new_events
+from mlr.records.growing_file import new_events
 
 SCALARS = 1_000_000
 TAGS = tuple(f"group/{number}" for number in range(20))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,7 @@ from mlr.core.seeds import derive_seed
 from mlr.data import Blobs, Digits, Moons, Neuron, Outliers, Xor
 from mlr.data.prepare import PreparedSource, generator
 from mlr.heads import HEADS
-from mlr.losses import LOSSES
-from mlr.objectives.compatibility import check_pair, usual_loss
+from mlr.objectives.compatibility import check_pair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,49 +67,55 @@ DATA: Mapping[str, Offered] = {
 }
 
 
-def material(seed: int = 0) -> dict[str, Any]:
+def material(seed: int = 0, classes: int = 2) -> dict[str, Any]:
     """Gather everything as values of JSON; arrays are base64 of little-endian numbers.
 
     Args:
         seed: one more that the page offers.
+        classes: one more number of them that data of the page have.
     """
+    counts = sorted({2, 3, 10, classes})
     return {
         "data": {name: _data(examples) for name, examples in DATA.items()},
         "keys": {str(one): _keys(one) for one in sorted({*SEEDS, seed})},
         "heads": OFFERED_HEADS,
         "losses": OFFERED_LOSSES,
-        "usual": {head: usual_loss(head) for head in OFFERED_HEADS},
         "outputs": {
-            str(classes): {
-                head.name: head().outputs(classes) for head in HEADS if head.name in OFFERED_HEADS
+            str(count): {
+                head.name: head().outputs(count) for head in HEADS if head.name in OFFERED_HEADS
             }
-            for classes in (2, 3, 10)
+            for count in counts
         },
-        "refused": {str(classes): _refusals(classes) for classes in (2, 3, 10)},
-        "titles": {loss.name: _title(loss) for loss in LOSSES if loss.name in OFFERED_LOSSES},
+        "refused": {str(count): _refusals(count) for count in counts},
     }
 
 
-def _title(loss: type) -> str:
-    """First line of the docstring of a part, without its full stop."""
-    return (loss.__doc__ or "").strip().splitlines()[0].rstrip(".")
+def _data(offered: Offered) -> dict[str, Any]:
+    dataset, source = offered.source.load(0), offered.source
+    return described(dataset, offered.title, offered.overrides) | {
+        "flips": _flips(source, len(dataset.train), dataset.classes or 0)
+    }
 
 
-def _data(examples: Offered) -> dict[str, Any]:
+def described(dataset: Dataset, title: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the training examples of a classification, as the page takes them.
+
+    Args:
+        dataset: whose examples they are.
+        title: of the data on the page.
+        overrides: of `mlr train`, which load the same.
+    """
     import numpy as np
 
-    dataset: Dataset = examples.source.load(0)
     features = dataset.train.features.numpy().astype(np.float64)
-    labels = dataset.train.targets.numpy()
-    assert dataset.classes is not None
     return {
-        "title": examples.title,
-        "overrides": examples.overrides,
+        "title": title,
+        "overrides": overrides,
         "classes": dataset.classes,
         "columns": int(np.prod(features.shape[1:])),
         "features": packed(features),
-        "labels": packed(labels.astype(np.uint8)),
-        "flips": _flips(examples.source, len(labels), dataset.classes),
+        "labels": packed(dataset.train.targets.numpy().astype(np.uint8)),
+        "flips": None,
     }
 
 

@@ -34,8 +34,10 @@ SETTINGS = (
 
 def page_html(opening: Opening) -> str:
     """Build the page, which opens with a setting."""
-    handed = material(opening.seed)
-    if opening.data is not None:
+    if opening.data is None:
+        handed = material(opening.seed)
+    else:
+        handed = material(opening.seed, opening.data["classes"])
         handed["data"] = {"run": opening.data, **handed["data"]}
     handed |= {"command": for_others("train"), "start": opening.state}
     scripts = "".join(

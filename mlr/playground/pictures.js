@@ -210,9 +210,11 @@ let sheet = null;
 
 // all digits, drawn once for each size and theme
 function digitSheet(width, height, cell) {
-  const ratio = window.devicePixelRatio || 1, name = [width, height, ratio, colours.ink].join();
+  const ratio = window.devicePixelRatio || 1, name = [state.data, width, height, ratio, colours.ink].join();
   if (sheet && sheet.name === name) return sheet.canvas;
-  const canvas = document.createElement("canvas"), { features, labels } = decoded.digits;
+  const canvas = document.createElement("canvas"), { features, labels } = decoded[state.data];
+  const low = features.reduce((least, one) => Math.min(least, one), Infinity);
+  const high = features.reduce((most, one) => Math.max(most, one), -Infinity);
   canvas.width = width * ratio;
   canvas.height = height * ratio;
   const ink = canvas.getContext("2d"), pixel = (cell * 0.72) / 8;
@@ -221,7 +223,7 @@ function digitSheet(width, height, cell) {
   labels.forEach((_, n) => {
     const [x, y] = [(n % COLUMNS) * cell, Math.floor(n / COLUMNS) * cell];
     for (let p = 0; p < 64; p++) {
-      ink.globalAlpha = features[64 * n + p];
+      ink.globalAlpha = (features[64 * n + p] - low) / (high - low || 1);
       ink.fillRect(x + cell * 0.14 + (p % 8) * pixel, y + cell * 0.04 + (p >> 3) * pixel,
         pixel + 0.3, pixel + 0.3);
     }
@@ -231,7 +233,7 @@ function digitSheet(width, height, cell) {
 }
 
 function drawDigits(panel) {
-  const { ink, width, height } = prepared(panel.plane), { labels } = decoded.digits;
+  const { ink, width, height } = prepared(panel.plane), { labels } = decoded[state.data];
   const rows = Math.ceil(labels.length / COLUMNS);
   const cell = Math.min((width - 8) / COLUMNS, (height - 8) / rows);
   ink.translate((width - cell * COLUMNS) / 2, (height - cell * rows) / 2);

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from mlr.app.config.output_paths import CONFIGS
@@ -15,7 +15,7 @@ from mlr.app.config.run_spec import RunSpec, make_run_spec
 from mlr.core.checks import InputError
 from mlr.core.commandline import override
 from mlr.models import Linear, Mlp
-from mlr.playground.material import OFFERED_HEADS, OFFERED_LOSSES, packed
+from mlr.playground.material import OFFERED_HEADS, OFFERED_LOSSES, described
 from mlr.records.reading import Recorded, read_runs
 from mlr.records.settings import leaves, value_text
 from mlr.training import SGD, Constant
@@ -141,8 +141,6 @@ def _missing(spec: RunSpec) -> Iterator[str]:
         yield f"schedule={spec.schedule.name}"
     if config.get("max_grad_norm") is not None:
         yield f"max_grad_norm={config['max_grad_norm']}"
-    if not spec.source.classes and spec.source.classes is not None:
-        yield f"data={spec.source.name}"
 
 
 def _examples(run: Recorded, spec: RunSpec) -> dict[str, Any]:
@@ -152,8 +150,7 @@ def _examples(run: Recorded, spec: RunSpec) -> dict[str, Any]:
         InputError: they have no picture on the page, are too many, or are no single classes.
     """
     data = spec.load()
-    features = data.train.features.numpy().astype(np.float64)
-    columns = int(np.prod(features.shape[1:]))
+    columns, count = prod(data.feature_shape), len(data.train)
     name = f"data={data.name}"
     if data.classes is None:
         raise InputError(
@@ -169,21 +166,12 @@ def _examples(run: Recorded, spec: RunSpec) -> dict[str, Any]:
         raise InputError(
             f"{name} has {columns} features; the playground has pictures of 1, 2 or 8×8 of them."
         )
-    if len(features) > MOST_EXAMPLES:
+    if count > MOST_EXAMPLES:
         raise InputError(
-            f"{name} has {len(features)} training examples; the playground draws up to "
+            f"{name} has {count} training examples; the playground draws up to "
             f"{MOST_EXAMPLES}: train with fewer, as by a larger data.test_fraction."
         )
-    labels = data.train.targets.numpy().astype(np.uint8)
-    return {
-        "title": f"those of {run.name}",
-        "overrides": _overrides(run, spec),
-        "classes": data.classes,
-        "columns": columns,
-        "features": packed(features),
-        "labels": packed(labels),
-        "flips": None,
-    }
+    return described(data, f"those of {run.name}", _overrides(run, spec))
 
 
 def _overrides(run: Recorded, spec: RunSpec) -> list[str]:

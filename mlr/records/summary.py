@@ -23,8 +23,8 @@ import numpy as np
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate
 from mlr.records.encoding import records, scalar_records
+from mlr.records.growing_file import new_events, summary_record
 from mlr.records.reading import Recorded
-from mlr.records.recorder import new_events, summary_record
 from mlr.records.run_folder import EVENTS
 from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import bands_summary

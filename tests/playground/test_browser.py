@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from mlr.lecture.lab import Lab
 from mlr.playground.page import page_html
-from mlr.playground.settings import Opening
+from mlr.playground.settings import Opening, opening_of
 from tests.records.browser import Page, chromium, wait
 
 pytest.importorskip("selenium")
@@ -128,3 +129,15 @@ def test_pictures_are_drawn_within_a_frame(window, page):
     window.run("advance(20); draw()")
     assert window.run("return panels.a.places.length") == 480
     assert window.run("return panels.a.series.step.length") > 1
+
+
+def test_digits_of_a_run_are_its_own(window, tmp_path):
+    """As many crosses and images as the run has examples, whose pixels are standardised."""
+    overrides = ("data=digits", "data.test_fraction=0.75", "data.scale=standardize", "steps=1")
+    run = Lab(tmp_path / "runs").run(*overrides, "head=sigmoid", "loss=se")
+    path = tmp_path / "own.html"
+    path.write_text(page_html(opening_of(run.folder)), encoding="utf-8")
+    window.show(path, SCREENS["laptop"], "light")
+    assert window.chrome.get_log("browser") == []
+    assert window.run("return panels.a.places.length") == 269
+    assert window.run("return sheet.name").startswith("run,")

@@ -27,6 +27,7 @@ def runs(tmp_path_factory):
         "wide": lab.run("data=moons", "model=mlp", "head=sigmoid", *quick),
         "digits": lab.run("data=digits", "head=softmax", "steps=1"),
         "squared": lab.run("data=xor", "head=clipped_linear", "loss=se", *quick),
+        "five": lab.run("data=blobs", "data.classes=5", "head=softmax", *quick),
         "focal": lab.run("data=xor", "head=sigmoid", "loss=focal", "loss.gamma=1", *quick),
         "line": lab.run("data=line", "head=linear", *quick),
         "weighted": lab.run("data=xor", "head=sigmoid", "loss.weight=[1,2]", *quick),
@@ -88,6 +89,13 @@ SEED = "data.seed=0"
 def test_run_with_squared_error_is_set_against_the_matching_loss(runs):
     state = opening_of(runs["squared"]).state
     assert (state["lossa"], state["headb"], state["lossb"]) == ("se", "clipped_linear", "matching")
+
+
+def test_run_of_five_classes_has_its_own_refusals(runs):
+    page = handed(page_html(opening_of(runs["five"])))
+    assert page["data"]["run"]["classes"] == 5
+    assert page["outputs"]["5"]["softmax"] == 5
+    assert "sum to 1" in page["refused"]["5"]["sigmoid"]["ce"]
 
 
 def test_sweep_of_two_losses_opens_both(tmp_path):

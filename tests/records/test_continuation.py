@@ -11,7 +11,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from mlr.core.checks import DataError
 from mlr.records import Recorder, RunFolder
 from mlr.records.continuation import check_files, check_position, repeated_records, truncate
-from mlr.records.recorder import RunEnd, finish_all, new_events
+from mlr.records.growing_file import new_events
+from mlr.records.recorder import RunEnd, finish_all
 from tests.records.reading import accumulate, event_files, points
 from tests.records.written import record_one, write_events
 

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import Recorder, RunFolder, record_histograms
 from mlr.records.encoding import event, record, records, scalar_records
-from mlr.records.recorder import new_events
+from mlr.records.growing_file import new_events
 from tests.records.reading import accumulate, crc32c, events
 from tests.records.written import record_one, write_events
 

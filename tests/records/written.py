@@ -6,7 +6,7 @@ import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import Recorder, RunFolder, record_scalars
-from mlr.records.recorder import new_events, summary_record
+from mlr.records.growing_file import new_events, summary_record
 from mlr.records.run_folder import read_status
 from mlr.records.table import table_head, table_rows
 from mlr.records.tensorboard.hparams import hparams_summaries

@@ -18,7 +18,7 @@ from mlr.app.run.resume import newest
 from mlr.core.checks import DataError
 from mlr.records.checkpoint_file import read
 from mlr.records.encoding import records, scalar_records
-from mlr.records.recorder import new_events
+from mlr.records.growing_file import new_events
 from mlr.records.run_folder import read_status
 from tests.analysis.verify.making import bits, events_of
 
