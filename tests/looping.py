@@ -28,17 +28,21 @@ def looped(names: str, cases: Iterable[Any]) -> Callable[[Callable], Callable]:
 
         @wraps(test)
         def over_all(**fixtures: Any) -> None:
-            failures = []
+            failures, skipped = [], None
             for case in given:
                 values = dict(zip(taken, case if len(taken) > 1 else [case], strict=True))
                 try:
                     test(**values, **fixtures)
+                except pytest.skip.Exception as reason:
+                    skipped = reason
                 # that of pytest.raises is no Exception
                 except (Exception, pytest.fail.Exception) as failure:
                     failure.add_note("with " + ", ".join(f"{k}={v}" for k, v in values.items()))
                     failures.append(failure)
             if failures:
                 raise BaseExceptionGroup(f"{len(failures)} of {len(given)} cases", failures)
+            if skipped is not None:
+                raise skipped
 
         rest = [one for name, one in signature.parameters.items() if name not in taken]
         over_all.__signature__ = signature.replace(

@@ -25,6 +25,25 @@ def test_every_case_is_tried_and_the_failing_ones_are_named(tmp_path):
     assert notes == [["with a=1, b=2"], ["with a=3, b=4"], ["with a=x, b=1"]]
 
 
+def test_a_skipped_case_hides_no_failure_and_no_other_case():
+    tried = []
+
+    @looped("number", [0, 1, 2])
+    def fails_then_skips(number):
+        tried.append(number)
+        if number == 1:
+            pytest.skip("this one")
+        assert number != failing
+
+    failing = 0
+    with pytest.raises(BaseExceptionGroup, match="1 of 3 cases"):
+        fails_then_skips()
+    failing = None
+    with pytest.raises(pytest.skip.Exception, match="this one"):
+        fails_then_skips()
+    assert tried == [0, 1, 2] * 2
+
+
 def test_a_case_of_one_value_and_no_case():
     tried = []
     looped("pair", [(1, 2)])(lambda pair: tried.append(pair))()

@@ -138,10 +138,10 @@ def test_xor_fails_with_a_line_and_is_solved_by_a_hidden_layer(seed):
     assert hidden["accuracy/test"] > 0.99
 
 
-def digits(head, losses):
+def digits(head, losses, lr=0.5):
     """Accuracy by loss."""
     pairs = [(head, loss) for loss in losses]
-    found = together(Digits().load(0), pairs, Linear(), lr=0.5, epochs=20, outputs=10)
+    found = together(Digits().load(0), pairs, Linear(), lr=lr, epochs=20, outputs=10)
     return {loss: metrics["accuracy/test"] for loss, metrics in zip(losses, found, strict=True)}
 
 
@@ -154,9 +154,9 @@ def test_classes_outside_the_support_of_sparsemax_come_back_by_the_matching_loss
 
 @pytest.mark.slow
 def test_digits_are_learnt_with_every_further_loss():
-    robust = ("symmetric_ce", "phuber_ce", "poly1", "asymmetric", "tversky")
+    robust = ("symmetric_ce", "phuber_ce", "poly1", "asymmetric")
     found = digits("softmax", ("focal", "gce", "smoothed_ce", "mae", "hinge", *robust))
-    assert 0.7 < found.pop("tversky") < 0.85  # a set of one class: slow at this rate
+    found |= digits("softmax", ("tversky",), lr=2.0)  # whose gradient is small at the start
     assert {loss: accuracy for loss, accuracy in found.items() if accuracy <= 0.9} == {}
 
 

@@ -26,6 +26,7 @@ from mlr.heads import (
     HardSigmoid,
     Linear,
     Probit,
+    Quantiles,
     Sigmoid,
     Softmax,
     Sparsemax,
@@ -391,15 +392,15 @@ def test_a_clip_has_its_slope_at_its_ends_too(head, logits, slopes):
 
 def test_heads_of_softplus_are_exported_for_any_number_of_examples():
     class Network(torch.nn.Module):
-        def __init__(self, head):
+        def __init__(self, head, outputs):
             super().__init__()
-            self.layer, self.head = torch.nn.Linear(3, 4), head
+            self.layer, self.head = torch.nn.Linear(3, outputs), head
 
         def forward(self, inputs):
             return self.head(self.layer(inputs))
 
-    for head in (Corn(), Cumulative(), Evidential()):
-        network = Network(head)
+    for head in (Corn(), Cumulative(), Evidential(), Quantiles([0.1, 0.9])):
+        network = Network(head, 2 if isinstance(head, Quantiles) else 4)
         shapes = ({0: torch.export.Dim("batch")},)
         program = torch.export.export(network, (torch.zeros(2, 3),), dynamic_shapes=shapes)
         inputs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))

@@ -121,8 +121,7 @@ def test_example_under_the_pointer_tells_its_numbers(window, page):
     assert re.fullmatch(r"z = 4 · y = 0\.982 · t = 0 · L = 0\.482 · dL/dz = 0\.0173", said), said
 
 
-def test_pictures_are_drawn_within_a_frame(window, page):
-    """A frame at 60 a second has 17 ms; half of that, for machines without a graphics card."""
+def test_every_example_and_update_is_drawn(window, page):
     window.show(page, SCREENS["laptop"], "light")
     window.open(page.as_uri() + "#data=moons&weight=&bias=&widths=8,8&init=he&lr=0.3")
     assert window.run("return decoded.moons.labels.length") == 480

@@ -59,8 +59,9 @@ COUNTS = (1, 2, 180, 256, 257, 480, 600)
 def test_kernels_are_those_of_python():
     grid = [-1000, -745, -40, -12.5, -3, -2.5, -1, -0.25, 0, 0.3, 0.5, 1, 2, 3, 7, 36, 40.5, 1000]
     cases = []
-    for _, head, loss in LEGAL:
-        outputs = 1 if (head not in ("softmax", "sparsemax") and _ == "moons") else 3
+    assert len(LEGAL) == 86
+    for data, head, loss in LEGAL:
+        outputs = 1 if (head not in ("softmax", "sparsemax") and data == "moons") else 3
         rows = [[z] for z in grid] if outputs == 1 else [[z, 0.4, -1.1] for z in grid]
         rows = rows if outputs == 1 else [*rows, *([0.2, -z / 2, z] for z in grid)]
         labels = [0, 1] if outputs == 1 else [0, 1, 2]

@@ -160,7 +160,7 @@ def assert_alone_as_beside(kind, head, loss, classes, optimizer):
 def in_turn():
     """Every pair, with kinds and optimizers in turn."""
     for number, pair in enumerate(PAIRS):
-        yield ("lanes", "narrow")[number % 2], *pair, [*OPTIMIZERS][number % len(OPTIMIZERS)]
+        yield ("lanes", "narrow")[number % 2], *pair, [*OPTIMIZERS][number // 2 % len(OPTIMIZERS)]
 
 
 @looped("kind, head, loss, classes, optimizer", in_turn())

@@ -359,4 +359,8 @@ def test_runs_of_other_momenta_are_a_program_each(train):
     assert finished.code == 0, finished.err
     ends = [read_status(folder) for folder in finished.runs]
     assert len(ends) == 4
-    assert len({end["steps"] for end in ends}) > 1
+    steps = {"lr=0.01": [], "lr=100": []}
+    for end in ends:
+        (rate,) = (name for name in steps if any(name in typed for typed in end["overrides"]))
+        steps[rate].append(end["steps"])
+    assert max(steps["lr=100"]) < min(steps["lr=0.01"])

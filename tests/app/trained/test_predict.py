@@ -18,7 +18,6 @@ from mlr.app.trained.export import main as export
 from mlr.app.trained.loading import load_trained
 from mlr.app.trained.predict import main
 from mlr.core.checks import DataError, InputError
-from mlr.heads import Corn, Quantiles
 from mlr.records.run_folder import read_status
 
 COLUMNS = ["a", "colour", "b", "kind"]
@@ -299,21 +298,6 @@ def test_ordered_classes_have_a_probability_each(trained_before, tmp_path, capfd
         assert f"{name:12} {value:.4g}\n" in out
     y = load_trained(run).predictor(torch.from_numpy(b[:, None])).detach()
     np.testing.assert_allclose(y, levels, rtol=1e-4, atol=1e-6)  # as they are exported
-
-
-@pytest.mark.parametrize("head", [Corn(), Quantiles([0.1, 0.9])])
-def test_heads_are_exported_for_any_number_of_examples(head):
-    """The functions of heads otherwise compute some numbers of examples in another way."""
-
-    class Program(torch.nn.Module):
-        def forward(self, z):
-            return head(z)
-
-    z = torch.linspace(-3, 3, 14, dtype=torch.float64).view(7, 2)
-    program = torch.export.export(
-        Program(), (z[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},)
-    ).module()
-    torch.testing.assert_close(program(z), head(z), rtol=1e-14, atol=0)
 
 
 def test_labels_of_arrays_are_checked_as_those_of_training(trained_before, tmp_path, capfd):
