@@ -35,7 +35,7 @@ class Inputs:
     target_columns: tuple[str, ...] = ()
 
 
-OF_LOSSES = ("class_weights", "pos_weight", "prior")
+LOSS_NUMBERS = ("class_weights", "pos_weight", "prior")
 """Numbers of a description that losses depend on, each a list."""
 
 
@@ -96,7 +96,7 @@ class Description:
             "multilabel": self.multilabel,
             "targets": self.targets,
         }
-        for name in OF_LOSSES:
+        for name in LOSS_NUMBERS:
             if (numbers := getattr(self, name)) is not None:
                 found[name] = list(numbers)
         if self.target_scaling is not None:
@@ -147,7 +147,7 @@ def _described(found: dict[str, Any]) -> Description:
         inputs = Inputs(scaling, bool(found["in_bytes"]), columns, targets)
     target_scaling = found.get("target_scaling")
     classes = None if found["classes"] is None else int(found["classes"])
-    numbers = {name: tuple(map(float, found[name])) for name in OF_LOSSES if name in found}
+    numbers = {name: tuple(map(float, found[name])) for name in LOSS_NUMBERS if name in found}
     for name, own in numbers.items():
         if name != "pos_weight" and len(own) != classes:  # which is of the outputs
             raise ValueError(f"its {name} are not as many as its classes")

@@ -17,7 +17,7 @@ class Evidential(Head):
     log(1 + e^z_k) ≥ 0 is the evidence for class k. Without any, all y_k are 1/K; `uncertainty`
     K/S falls from 1 to 0 as evidence is found, for whatever class. Softmax has no such number:
     it says only how classes compare. The source takes max(0, z) for the evidence, where an
-    output without evidence has no gradient; here it has σ(z) of one.
+    output without evidence has no gradient; here its evidence has the slope σ(z) > 0.
 
     Source: Sensoy, Kaplan and Kandemir, Evidential deep learning to quantify classification
         uncertainty, NeurIPS 31 (2018).

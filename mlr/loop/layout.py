@@ -83,11 +83,11 @@ def loss_layout(logits: Tensor, targets: Tensor, loss: Tensor | None) -> LossLay
         name = operation(type(node).__name__)
         applied |= name in OF_LOGITS
         if hasattr(node, "_saved_ignore_index"):
-            ignored = _signed(node._saved_ignore_index)
+            ignored = signed(node._saved_ignore_index)
         if name in ("softmax", "log_softmax"):
             result = saved(node, "result")  # None after a backward pass
             if result is not None and result.shape == logits.shape:
-                axis = _signed(node._saved_dim) % logits.dim()
+                axis = signed(node._saved_dim) % logits.dim()
     ends = top in nodes and operation(type(top).__name__) in ("sigmoid", "softmax")
     layout = LossLayout(axis, ignored, ends and not applied)
     if targets.is_floating_point() or targets.layout is not torch.strided:
@@ -108,11 +108,16 @@ def loss_layout(logits: Tensor, targets: Tensor, loss: Tensor | None) -> LossLay
     rows = prod(logits.shape) // logits.shape[found.axis]
     given, whole = targets.flatten(), targets.numel() == rows
     flat = targets.dim() < logits.dim() - 1
-    counted = found.numbers != IGNORED
+    counted = (found.numbers != IGNORED) & (found.numbers != ignored)
     if whole and torch.equal(given[found.rows][counted], found.numbers[counted]):
         return layout._replace(own=found.selected or flat, moved=flat)
     # others that are as many are the user's choice, as clean labels next to noisy ones
-    own = found.selected or not whole or flat or _is_shift(given.view(len(targets), -1), found)
+    own = (
+        found.selected
+        or not whole
+        or flat
+        or _is_shift(given.view(len(targets), -1), found, ignored)
+    )
     return layout._replace(own=own, moved=own)
 
 
@@ -144,7 +149,7 @@ def _labels(logits: Tensor, node: Any, top: Any, nodes: list[Any]) -> Labels | N
     if operation(type(node).__name__) == "nll":
         place = min(1, read.dim() - 1)
     else:
-        place = _signed(node._saved_dim) % read.dim()
+        place = signed(node._saved_dim) % read.dim()
         if numbers.shape[place] != 1:
             return None
     given = _chain(logits.grad_fn, top)
@@ -172,7 +177,7 @@ def _labels(logits: Tensor, node: Any, top: Any, nodes: list[Any]) -> Labels | N
 
 
 def _mask(node: Any, nodes: list[Any]) -> Tensor | None:
-    """Return the factors of single losses, if some are 0: a mask of padding."""
+    """Return the factors of single losses, if some are 0 or all are 1: a mask of padding."""
     for reader in nodes:
         if reader is not node and any(one is node for one, _ in reader.next_functions):
             name = operation(type(reader).__name__)
@@ -180,7 +185,8 @@ def _mask(node: Any, nodes: list[Any]) -> Tensor | None:
                 return _mask(reader, nodes)
             factors = saved(reader, "other", "self") if name == "mul" else None
             if factors is not None and not factors.requires_grad and factors.numel() > 1:
-                return factors if bool((factors == 0).any()) else None
+                is_mask = bool((factors == 0).any() or (factors == 1).all())
+                return factors if is_mask else None
     return None
 
 
@@ -250,12 +256,12 @@ class _Rows(NamedTuple):
         if name in ("permute", "transpose", "t"):
             order = list(range(dims))
             if name == "permute":
-                order = [_signed(one) % dims for one in node._saved_dims]
+                order = [signed(one) % dims for one in node._saved_dims]
             else:
                 first, second = (
                     (0, 1)
                     if name == "t"
-                    else (_signed(node._saved_dim0) % dims, _signed(node._saved_dim1) % dims)
+                    else (signed(node._saved_dim0) % dims, signed(node._saved_dim1) % dims)
                 )
                 order[first], order[second] = second, first
             return self._replace(numbers=rows.permute(order), axis=order.index(axis))
@@ -263,14 +269,14 @@ class _Rows(NamedTuple):
             return self._indexed(node._saved_indices)
         if name not in ("slice", "select", "index_select"):
             return None
-        place = _signed(node._saved_dim) % dims
+        place = signed(node._saved_dim) % dims
         if place == axis:
             return None
         if name == "slice":
-            ends = _signed(node._saved_start), _signed(node._saved_end), node._saved_step
+            ends = signed(node._saved_start), signed(node._saved_end), node._saved_step
             rows = torch.ops.aten.slice.Tensor(rows, place, *ends)
         elif name == "select":
-            rows = rows.select(place, _signed(node._saved_index))
+            rows = rows.select(place, signed(node._saved_index))
             axis -= place < axis
         else:
             rows = rows.index_select(place, node._saved_index)
@@ -345,7 +351,7 @@ def _class_numbers(nodes: list[Any]) -> Iterator[Tensor]:
                 yield numbers
 
 
-def _is_shift(given: Tensor, found: Labels) -> bool:
+def _is_shift(given: Tensor, found: Labels, ignored: int) -> bool:
     """Tell if a loss compares each place of sequences (B, T) with the target of a later one."""
     length = given.shape[1]
     if length < 2 or not len(found.rows):
@@ -355,12 +361,12 @@ def _is_shift(given: Tensor, found: Labels) -> bool:
     for by in range(1, min(length, 3)):
         there = places + by < length
         later = given.flatten()[(found.rows + by).clamp(max=given.numel() - 1)]
-        padded = ~there & (found.numbers == IGNORED)
+        padded = ~there & ((found.numbers == ignored) | (found.numbers == IGNORED))
         if bool(there.any()) and bool((padded | (there & (later == found.numbers))).all()):
             return True
     return False
 
 
-def _signed(number: int) -> int:
+def signed(number: int) -> int:
     """Return a number that autograd may give as its remainder modulo 2⁶⁴."""
     return number - (1 << 64) if number >= 1 << 63 else number

@@ -194,7 +194,7 @@ class GradientProbe:
                 backward pass then shows what else it is multiplied by.
 
         Raises:
-            InputError: the whole step is compiled.
+            InputError: the first call is within a step that torch.compile compiles.
         """
         if not torch.is_grad_enabled() or self._closed:
             return

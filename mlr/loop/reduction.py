@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from mlr.loop.batch import Batch
 from mlr.loop.evidence import recomputed
 from mlr.loop.evidence.graph import LOSSES, SHAPES, operation, saved
-from mlr.loop.layout import cross_entropy_node
+from mlr.loop.layout import cross_entropy_node, signed
 
 Reduction = Literal["mean", "elements", "rows", "weights", "sum"]
 """Mean over examples; over all outputs of all examples; over the first axis of a sum; weighted mean
 over examples; sum."""
 Divisors = tuple[float | Tensor, float | Tensor]
-"""Of the loss of one row of outputs, and of one along the first axis."""
+"""Divisors of the loss of one row of outputs, and of one along the first axis."""
 MEAN, SUM = 1, 2
 """Numbers of the reductions in torch's own nodes."""
 SUMMED = (1.0, 0.5)
@@ -69,8 +69,9 @@ def _of_cross_entropy(
     read, labels = saved(node, "self"), saved(node, "target")
     if node is None or read is None or labels is None or read.dim() < 2:
         return None
-    weight, ignored = saved(node, "weight"), node._saved_ignore_index
-    ignored = ignored - (1 << 64) if ignored >= 1 << 63 else ignored
+    if read.numel() > recomputed.MOST:  # copies in float64 would not fit next to a large batch
+        return None
+    weight, ignored = saved(node, "weight"), signed(node._saved_ignore_index)
     z, w = read.detach().double(), weight if weight is None else weight.double()
     there = labels != ignored
     plain = F.nll_loss(z, labels, w, ignore_index=ignored, reduction="none")[there].sum()
@@ -78,7 +79,7 @@ def _of_cross_entropy(
     smooth = 0.0
     for reader in readers:
         given = getattr(reader, "_saved_other", None)
-        if operation(type(reader).__name__) == "mul" and isinstance(given, float) and given < 1:
+        if operation(type(reader).__name__) == "mul" and isinstance(given, float) and 0 < given < 1:
             smooth = 1 - given
     total = float((1 - smooth) * plain + smooth * every)
     count = int(there.sum())

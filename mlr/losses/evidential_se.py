@@ -49,7 +49,7 @@ class EvidentialSquaredError(Loss):
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """L (…) of logits z (…, K)."""
         z, t = predictions, targets
-        evidence = z.logaddexp(z * 0)
+        evidence = z.logaddexp(z.new_zeros(()))
         alpha = 1 + evidence
         whole = alpha.sum(-1, keepdim=True)
         y = alpha / whole

@@ -17,9 +17,10 @@ class Matching(Loss):
 
     Squared error is the linear head's, binary cross-entropy the sigmoid's, cross-entropy
     the softmax's. Heads without a potential have none (cumulative, corn, evidential), nor have
-    those that predict a distribution, for data have no targets for its parameters. It is a
-    function of logits, not of predictions, so that only `mlr.objectives.Objective`, which
-    knows the head, can compute it. Targets must lie in the closure of the head's range.
+    those that predict several parameters of a distribution, for data have no targets for
+    them. It is a function of logits, not of predictions, so that only
+    `mlr.objectives.Objective`, which knows the head, can compute it. Targets must lie in the
+    closure of the head's range.
 
     Source: Auer, Herbster and Warmuth, NeurIPS 8 (1995); Blondel et al., JMLR 21 (2020).
     """

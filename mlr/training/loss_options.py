@@ -98,6 +98,7 @@ class LossOptions:
         Raises:
             InputError: an option means nothing for the pair, or does not fit the data.
         """
+        self._check_pair(head, loss)  # what is refused needs no counts
         prior = self.prior
         if prior == DATA:
             prior = _counts("prior", DATA, data)

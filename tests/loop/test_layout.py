@@ -282,3 +282,23 @@ def test_shifted_words_of_an_unreadable_loss_are_known_by_its_value():
         layout = loss_layout(z, WORDS, Unreadable.apply(z, WORDS, is_shifted))
         assert layout.later is is_shifted
         assert layout.moved is is_shifted
+
+
+def test_a_mask_is_one_in_a_batch_without_padding_too():
+    """The layout is decided by the first batch, which may be full."""
+    z = 1 * Z.clone().requires_grad_()
+    for mask in (torch.ones(B, T), MASK.float()):
+        loss = (CE(z.flatten(0, 1), WORDS.flatten(), reduction="none") * mask.flatten()).mean()
+        assert loss_layout(z, WORDS, loss).own
+    weights = torch.rand(B * T, generator=DRAWN) + 0.5
+    loss = (CE(z.flatten(0, 1), WORDS.flatten(), reduction="none") * weights).mean()
+    assert not loss_layout(z, WORDS, loss).own
+
+
+def test_a_shift_is_padded_by_the_number_that_the_loss_leaves_out():
+    z = 1 * Z.clone().requires_grad_()
+    for ignored in (-100, -1):
+        later = F.pad(WORDS[:, 1:], (0, 1), value=ignored)
+        loss = CE(z.flatten(0, 1), later.flatten(), ignore_index=ignored)
+        layout = loss_layout(z, WORDS, loss)
+        assert (layout.own, layout.moved, layout.ignored) == (True, True, ignored)

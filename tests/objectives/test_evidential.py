@@ -13,6 +13,7 @@ from mlr.core.checks import InputError
 from mlr.heads import Evidential
 from mlr.losses import EvidentialSquaredError
 from mlr.objectives import Objective
+from mlr.objectives.kernels.evidential import _gauss_legendre
 from tests.objectives.mp_reference import BITS, ulps
 
 
@@ -49,10 +50,12 @@ def test_losses_and_gradients_have_their_digits(weight):
         hard[rng.randrange(outputs)] = 1.0
         soft = [0.25, 0.75, 0.0, 0.0, 0.0][:outputs]
         rows += [(torch.tensor(row).tolist(), one) for one in (hard, soft)]
+    # much evidence for a wrong class: the divergence is about log ẽ
+    rows += [([size, 0.0, 0.0], [0.0, 1.0, 0.0]) for size in (20.0, 1e3, 2.0**17, 2.0**90)]
     objective = Objective("evidential", EvidentialSquaredError(weight))
     assert objective.exact
     for z, t in rows:
-        with mp.workdps(70):
+        with mp.workdps(140):
             exact, exact_slopes = reference(z, t, weight)
         for dtype in BITS:
             logits, targets = torch.tensor([z], dtype=dtype), torch.tensor([t], dtype=dtype)
@@ -155,3 +158,15 @@ def test_it_is_no_likelihood_and_its_weight_is_checked():
         EvidentialSquaredError().likelihood(z)
     with pytest.raises(InputError, match=r"loss\.kl_weight=-1 must be a finite number, 0 or above"):
         EvidentialSquaredError(-1)
+
+
+def test_its_nodes_are_no_tensors_of_an_inference():
+    """The first call may be within inference mode, and a training comes after it."""
+    _gauss_legendre.cache_clear()
+    objective = Objective("evidential", "evidential_se")
+    z, t = torch.zeros(1, 3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[:1]
+    with torch.inference_mode():
+        objective.losses(z, t)
+    leaf = z.requires_grad_()
+    (found,) = torch.autograd.grad(objective.kernel.losses(leaf, t).sum(), leaf)
+    torch.testing.assert_close(found, objective.gradient(z, t))

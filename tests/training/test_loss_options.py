@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mlr.objectives.compatibility import find_head, find_loss
 from mlr.records.run_folder import read_status
 from mlr.training.instantiate import split_loss
 from mlr.training.loss_options import LossOptions
+from tests.training.conftest import dataset
 
 
 def data_of(counts, classes) -> Dataset:
@@ -208,3 +210,16 @@ def test_the_training_split_is_counted(train):
     for name in ("weight", "pos_weight", "label_smoothing", "prior", "temperature"):
         del config["loss"][name]  # of an older version
     assert make_run_spec(config).build().class_weights is None
+
+
+def test_what_means_nothing_for_the_pair_is_refused_before_anything_is_counted():
+    """Else the remedy for a class without examples is refused next."""
+    data = dataset(3)
+    empty = replace(data, train=Split(data.train.features, data.train.targets.clamp(max=1)))
+    for head, loss, options, said in (
+        ("softmax", "ce", LossOptions(pos_weight="balanced"), "needs outputs that are a question"),
+        ("sigmoid", "bce", LossOptions(prior="data"), "is added to the logits of head=softmax"),
+    ):
+        parts = find_head(head), find_loss(loss)
+        with pytest.raises(InputError, match=said):
+            options.objective(*parts, 3, True, empty)

@@ -15,7 +15,7 @@ from mlr.analysis.quantities import CURVES, Quantity, recorded
 from mlr.analysis.report.content import Content, ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Densities, Interval
-from mlr.data.inputs import OF_LOSSES, Description
+from mlr.data.inputs import LOSS_NUMBERS, Description
 from mlr.heads import Head
 from mlr.records.aggregate import QUANTILES
 from mlr.records.reading import Recorded
@@ -182,7 +182,7 @@ def objective_options(run: Recorded) -> tuple[LossOptions, dict[str, list[float]
         found = Description.decode(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}, which has the numbers of its losses, cannot be read.") from error
-    numbers = {name: getattr(found, name) for name in OF_LOSSES}
+    numbers = {name: getattr(found, name) for name in LOSS_NUMBERS}
     return options, {name: list(own) for name, own in numbers.items() if own is not None}
 
 

@@ -30,7 +30,7 @@ class Gaussian(LocationScaleHead):
 
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k ½m_k² + e^s_k (…), of no use as a loss: data have no targets for σ."""
-        means, logs = logits.chunk(2, -1)
+        means, logs = self.parts(logits)
         return (means * 0.5 * means + logs.exp()).sum(-1)
 
     def rescaled(self, predictions: Tensor, offset: Tensor, divisor: Tensor) -> Tensor:

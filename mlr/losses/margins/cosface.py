@@ -40,7 +40,7 @@ class CosFace(MarginLoss):
         super().__init__(scale, margin)
 
     def drop(self, logits: Tensor) -> Tensor:
-        """The same s·m (…, K) everywhere."""
+        """s·m (…, K), the same at every angle."""
         return logits**0 * (self.scale * self.margin)
 
     def slope(self, logits: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.densities.special import rate, stirling
@@ -24,7 +26,7 @@ from mlr.information import HALF_LOG_TAU
 from mlr.objectives.kernels.kernel import Kernel, sum_of_others
 
 NODES = 22
-"""Of the quadrature, whose error is 6e-18 of h(1, 4)."""
+"""Nodes of the quadrature, whose error is below the rounding of float64."""
 NEAR = 4.0
 """x/a up to which h is integrated, and not made of logarithms that cancel."""
 
@@ -37,7 +39,10 @@ def evidential_se(weight: float) -> Kernel:
         d = (1 - t) * y - t * rest
         errors = (d * d + y * rest / (whole + 1)).sum(-1)
         others, total = _evidence_of_others(z, t)
-        own, shared = (_part(1.0, others)).sum(-1), _part(float(z.shape[-1]), total)[..., 0]
+        outputs = float(z.shape[-1])
+        # h(a, x) is about x far out, and Σ ẽ = E: where E is large both are taken without it
+        is_far = total >= NEAR * outputs
+        own, shared = _part(1.0, others, is_far).sum(-1), _part(outputs, total, is_far)[..., 0]
         return errors + weight * (own - shared)
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
@@ -68,19 +73,21 @@ def _evidence_of_others(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return others, others.sum(-1, keepdim=True)
 
 
-def _part(a: float, x: Tensor) -> Tensor:
-    """h(a, x) (…) of x ≥ 0."""
+def _part(a: float, x: Tensor, less: Tensor) -> Tensor:
+    """h(a, x) (…) of x ≥ 0, and h(a, x) − x where `less` is true."""
     is_near = x < NEAR * a
     u = torch.where(is_near, x, 0.0).unsqueeze(-1)
-    nodes, weights = (one.to(x) for one in _gauss_legendre())
+    nodes, weights = (torch.from_numpy(one).to(x) for one in _gauss_legendre())
     # all terms are positive, so that nothing cancels however small x is
     near = (weights * nodes * _trigamma(a + u * nodes)).sum(-1) * u[..., 0] * u[..., 0]
     s = a + torch.where(is_near, NEAR * a, x)
     logs = s.log()
     constant = torch.lgamma(torch.tensor(a, dtype=x.dtype, device=x.device))
     # log Γ(s) = (s − ½) log s − s + ½ log 2π + δ(s)
-    far = (s - a) * rate(s) + (0.5 - a) * logs + s + (constant - HALF_LOG_TAU)
-    return torch.where(is_near, near, far - stirling(s, logs))
+    far = (s - a) * rate(s) + (0.5 - a) * logs + (a + constant - HALF_LOG_TAU)
+    far = far - stirling(s, logs)
+    low, high = near - u[..., 0], far + x
+    return torch.where(is_near, torch.where(less, low, near), torch.where(less, far, high))
 
 
 def _trigamma(x: Tensor) -> Tensor:
@@ -89,9 +96,7 @@ def _trigamma(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _gauss_legendre() -> tuple[Tensor, Tensor]:
-    """Nodes and weights of [0, 1], in float64."""
-    from numpy.polynomial.legendre import leggauss
-
-    nodes, weights = (torch.from_numpy(one) for one in leggauss(NODES))
+def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of [0, 1]; no tensors, which may be made for inference only."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
     return (nodes + 1) / 2, weights / 2
